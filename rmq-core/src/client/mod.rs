@@ -1,0 +1,1 @@
+//! L5: the client side of the protocol.

@@ -1,0 +1,1 @@
+//! L2: configuration keys, files and typed snapshots.

@@ -1,0 +1,1 @@
+//! L6: the one facade for the C ABI, the bindings and the commands.

@@ -1,0 +1,1 @@
+//! L4: replication (not built yet).

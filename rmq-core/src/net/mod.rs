@@ -1,0 +1,1 @@
+//! L3: event loops, connections, calls.

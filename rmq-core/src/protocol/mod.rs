@@ -1,0 +1,1 @@
+//! L1: bytes to types and back; pure.
