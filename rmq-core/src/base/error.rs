@@ -48,13 +48,19 @@ impl ErrorKind {
     /// Whether the same call may succeed later without anything being changed.
     #[must_use]
     pub fn retriable(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Timeout | Self::Busy | Self::DiskFull)
+        matches!(
+            self,
+            Self::Unreachable | Self::Timeout | Self::Busy | Self::DiskFull
+        )
     }
 
     /// Whether the handle that returned it is of no further use.
     #[must_use]
     pub fn fatal(self) -> bool {
-        matches!(self, Self::ReadOnly | Self::Closed | Self::Forked | Self::Internal)
+        matches!(
+            self,
+            Self::ReadOnly | Self::Closed | Self::Forked | Self::Internal
+        )
     }
 }
 
@@ -73,7 +79,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` in `op`; `context` names what was being worked on.
     pub fn new(kind: ErrorKind, op: &'static str, context: impl Into<String>) -> Self {
-        Self { kind, op, context: context.into(), source: None }
+        Self {
+            kind,
+            op,
+            context: context.into(),
+            source: None,
+        }
     }
 
     /// Wraps an operating-system error, deriving the kind from it.
@@ -95,7 +106,12 @@ impl Error {
             | io::ErrorKind::NetworkUnreachable => ErrorKind::Unreachable,
             _ => ErrorKind::Io,
         };
-        Self { kind, op, context: context.into(), source: Some(Box::new(source)) }
+        Self {
+            kind,
+            op,
+            context: context.into(),
+            source: Some(Box::new(source)),
+        }
     }
 
     /// Attaches the error that caused this one.
@@ -136,6 +152,8 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|e| e as &(dyn StdError + 'static))
+        self.source
+            .as_deref()
+            .map(|e| e as &(dyn StdError + 'static))
     }
 }
