@@ -1,0 +1,5 @@
+'use strict'
+
+const native = require('./rmq.node')
+
+module.exports = { version: native.version }
