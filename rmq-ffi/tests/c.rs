@@ -19,21 +19,33 @@ fn build(compiler: &str, standard: &str, source: &str) -> Built {
     let named = dir.path().join("librmq.so.0");
     os::unix::fs::symlink(&library, &named).unwrap();
     let program = dir.path().join("program");
-    let language = if standard.starts_with("c++") { "c++" } else { "c" };
+    let language = if standard.starts_with("c++") {
+        "c++"
+    } else {
+        "c"
+    };
     support::run(
         Command::new(compiler)
             .arg(format!("-std={standard}"))
             .args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-x", language])
             .arg("-I")
             .arg(support::include_dir())
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(source))
+            .arg(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join("tests/c")
+                    .join(source),
+            )
             .args(["-x", "none"])
             .arg(&named)
             .arg("-o")
             .arg(&program),
     );
     let libraries = dir.path().to_path_buf();
-    Built { _dir: dir, program, libraries }
+    Built {
+        _dir: dir,
+        program,
+        libraries,
+    }
 }
 
 impl Built {
@@ -64,7 +76,16 @@ fn a_wrong_call_does_not_compile() {
     let file = dir.path().join("bad.c");
     fs::write(&file, bad).unwrap();
     let out = Command::new("gcc")
-        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-c", "-o", "/dev/null", "-I"])
+        .args([
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-c",
+            "-o",
+            "/dev/null",
+            "-I",
+        ])
         .arg(support::include_dir())
         .arg(&file)
         .output()

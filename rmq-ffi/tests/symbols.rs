@@ -12,7 +12,9 @@ fn declared_functions(header: &str) -> BTreeSet<String> {
     let mut rest = header;
     while let Some(start) = rest.find("/*") {
         code.push_str(&rest[..start]);
-        rest = rest[start..].split_once("*/").map_or("", |(_, after)| after);
+        rest = rest[start..]
+            .split_once("*/")
+            .map_or("", |(_, after)| after);
     }
     code.push_str(rest);
     let mut names = BTreeSet::new();
@@ -31,7 +33,11 @@ fn declared_functions(header: &str) -> BTreeSet<String> {
 #[test]
 fn exports_are_the_functions_of_the_header() {
     let library = support::library_dir().join("librmq.so");
-    let listing = support::run(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
+    let listing = support::run(
+        Command::new("nm")
+            .args(["-D", "--defined-only"])
+            .arg(&library),
+    );
     let exported: BTreeSet<String> = listing
         .lines()
         .filter_map(|line| line.split_whitespace().nth(2))
@@ -50,7 +56,8 @@ fn soname_is_set() {
 
 #[test]
 fn declarations_are_found_outside_comments() {
-    let header = "/* rmq_not_this( */\nint rmq_a(void);\nconst char *rmq_b\n(int x, rmq_cb (*f)(int));";
+    let header =
+        "/* rmq_not_this( */\nint rmq_a(void);\nconst char *rmq_b\n(int x, rmq_cb (*f)(int));";
     let names: Vec<String> = declared_functions(header).into_iter().collect();
     assert_eq!(names, ["rmq_a", "rmq_b", "rmq_cb"]);
 }

@@ -7,7 +7,11 @@ use std::process::Command;
 pub(crate) fn library_dir() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let dir = test.parent().unwrap().to_path_buf();
-    assert!(dir.join("librmq.so").exists(), "no librmq.so in {}", dir.display());
+    assert!(
+        dir.join("librmq.so").exists(),
+        "no librmq.so in {}",
+        dir.display()
+    );
     dir
 }
 
@@ -18,9 +22,15 @@ pub(crate) fn include_dir() -> PathBuf {
 
 /// Runs a command to its end and returns what it printed; fails the test with its complaints.
 pub(crate) fn run(command: &mut Command) -> String {
-    let out = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let out = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     let complaints = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?}: {}\n{text}\n{complaints}", out.status);
+    assert!(
+        out.status.success(),
+        "{command:?}: {}\n{text}\n{complaints}",
+        out.status
+    );
     text
 }
