@@ -1,1 +1,3 @@
 //! L1: bytes to types and back; pure.
+
+pub mod message;

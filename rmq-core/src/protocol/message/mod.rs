@@ -1,0 +1,5 @@
+//! Messages: the stored record, its properties, ids, flags, batches and compression.
+
+pub mod properties;
+pub mod record;
+pub mod sysflag;
