@@ -15,14 +15,16 @@ fn is_root(dir: &str, path: &str, manifest: &str) -> bool {
             .is_some_and(|value| value.trim_matches('"') == inside)
     });
     let parts: Vec<&str> = inside.split('/').collect();
-    named
-        || match parts.as_slice() {
-            ["build.rs"] | ["src", "lib.rs" | "main.rs"] => true,
-            ["src", "bin", _] | ["tests" | "benches" | "examples", _] => true,
-            ["src", "bin", _, "main.rs"] => true,
-            ["tests" | "benches" | "examples", _, "main.rs"] => true,
-            _ => false,
-        }
+    let conventional = matches!(
+        parts.as_slice(),
+        ["build.rs"]
+            | ["src", "lib.rs" | "main.rs"]
+            | ["src", "bin", _]
+            | ["src", "bin", _, "main.rs"]
+            | ["tests" | "benches" | "examples", _]
+            | ["tests" | "benches" | "examples", _, "main.rs"]
+    );
+    named || conventional
 }
 
 /// Joins `relative` to a folder, resolving `..`.
