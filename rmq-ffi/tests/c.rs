@@ -14,10 +14,10 @@ struct Built {
 
 /// Compiles `tests/c/<source>` with every warning an error.
 fn build(compiler: &str, standard: &str, source: &str) -> Built {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary folder");
     let library = support::library_dir().join("librmq.so");
     let named = dir.path().join("librmq.so.0");
-    os::unix::fs::symlink(&library, &named).unwrap();
+    os::unix::fs::symlink(&library, &named).expect("a link");
     let program = dir.path().join("program");
     let language = if standard.starts_with("c++") {
         "c++"

@@ -5,8 +5,8 @@ use std::process::Command;
 
 /// The folder that holds librmq.so, which cargo builds before it runs these tests.
 pub(crate) fn library_dir() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let dir = test.parent().unwrap().to_path_buf();
+    let test = std::env::current_exe().expect("the path of this test");
+    let dir = test.parent().expect("a folder").to_path_buf();
     assert!(
         dir.join("librmq.so").exists(),
         "no librmq.so in {}",

@@ -1,0 +1,138 @@
+# make demo        a cluster in one process, a crash in the middle, and a table of what came of it
+# make test        everything that must hold; sets up what it needs below target/
+# make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
+# make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
+# make bless       rewrites the generated files: include/rmq.h, native.d.ts, docs/configuration.md
+# make fuzz-smoke  a minute for each fuzz target
+# make clean       removes everything that was built or installed here
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# One folder for every build, that of the Python and the Node package included.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TERM_COLOR ?= auto
+TARGET := $(CARGO_TARGET_DIR)
+VENV := $(TARGET)/venv
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+DIST := dist/rmq-$(VERSION)
+# Steps that could not run for want of a tool add a line here.
+SKIPPED := $(TARGET)/skipped
+
+STEPS := fmt lint deny core ffi python node examples interop
+
+.PHONY: help demo test $(STEPS) dist bench bless fuzz-smoke clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo:
+	@cargo run --quiet --release -p rmq-examples --bin demo
+
+# Each step says its name and how long it took; the first failure ends the run.
+test:
+	@mkdir -p $(TARGET) && : > $(SKIPPED)
+	@for step in $(STEPS); do \
+		began=$$SECONDS; \
+		echo "==> $$step"; \
+		$(MAKE) --no-print-directory $$step || { echo "==> $$step FAILED"; exit 1; }; \
+		echo "==> $$step passed in $$((SECONDS - began)) s"; \
+	done
+	@if [ -s $(SKIPPED) ]; then echo "==> skipped:"; cat $(SKIPPED); fi
+	@echo "==> all steps passed"
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --quiet --workspace --all-targets --features rmq-core/cli -- -D warnings
+
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --offline check bans licenses sources; \
+	else \
+		echo "deny: licences and sources not checked: cargo-deny is not installed" \
+			| tee -a $(SKIPPED); \
+	fi
+
+core:
+	cargo test -p rmq-core --features cli
+
+# The header, the exported symbols and the C programs are tests of this crate.
+ffi:
+	cargo test -p rmq-ffi
+
+$(VENV)/ready: bindings/python/pyproject.toml
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --retries 10 'maturin>=1.14,<2' 'pytest>=8'
+	touch $@
+
+python: $(VENV)/ready
+	cd bindings/python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --quiet
+	cd bindings/python && $(VENV)/bin/pytest -q -p no:cacheprovider
+
+bindings/node/node_modules/.package-lock.json: bindings/node/package-lock.json
+	cd bindings/node && npm ci --no-audit --no-fund
+	touch $@
+
+node: bindings/node/node_modules/.package-lock.json
+	cd bindings/node && node build.mjs
+	cd bindings/node && npm test
+
+examples:
+	cargo test -p rmq-examples -p rmq-benches
+
+interop:
+	@for tool in java mvn go; do \
+		command -v $$tool >/dev/null || echo "interop: $$tool is not installed" | tee -a $(SKIPPED); \
+	done
+	@if [ -f rmq-core/tests/interop/run.sh ]; then \
+		bash rmq-core/tests/interop/run.sh; \
+	else \
+		echo "interop: no suites yet" | tee -a $(SKIPPED); \
+	fi
+
+dist:
+	cargo build --release -p rmq-core --features cli --bins
+	cargo build --release -p rmq-ffi
+	rm -rf $(DIST)
+	mkdir -p $(DIST)/bin $(DIST)/lib $(DIST)/include
+	for file in rmq-core/src/bin/mq*; do \
+		name=$$(basename $$file .rs); \
+		install -m 755 $(TARGET)/release/$$name $(DIST)/bin/$$name; \
+	done
+	cp -r conf $(DIST)/conf
+	install -m 644 include/rmq.h $(DIST)/include/
+	install -m 755 $(TARGET)/release/librmq.so $(DIST)/lib/librmq.so.0
+	ln -s librmq.so.0 $(DIST)/lib/librmq.so
+	install -m 644 $(TARGET)/release/librmq.a $(DIST)/lib/
+	install -m 644 LICENSE README.md CHANGELOG.md $(DIST)/
+	@echo "$(DIST): $$(cd $(DIST) && ls bin | tr '\n' ' ')"
+
+bench:
+	cargo build --release -p rmq-core --features cli --bins
+	cargo build --release -p rmq-benches
+	$(TARGET)/release/rmq-compare $(BENCH_ARGS)
+
+bless: bindings/node/node_modules/.package-lock.json
+	RMQ_BLESS=1 cargo test --quiet -p rmq-ffi --test header
+	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test tidy
+	cd bindings/node && RMQ_BLESS=1 node build.mjs
+
+# cargo-fuzz needs a nightly compiler; without them the property tests run for longer instead.
+fuzz-smoke:
+	@if cargo fuzz --version >/dev/null 2>&1 && [ -d rmq-core/fuzz ]; then \
+		cd rmq-core; \
+		for target in $$(cargo fuzz list); do \
+			cargo +nightly fuzz run $$target -- -max_total_time=60; \
+		done; \
+	else \
+		echo "cargo-fuzz is not installed: running the property tests at 20 times the cases"; \
+		PROPTEST_CASES=5000 cargo test -p rmq-core --lib protocol; \
+	fi
+
+clean:
+	rm -rf $(TARGET) dist bindings/node/node_modules bindings/node/rmq.node
+	rm -f bindings/python/python/rmq/*.so
