@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod crc;
 pub mod error;
 pub mod fault;
 pub mod queue;

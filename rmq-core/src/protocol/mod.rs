@@ -1,3 +1,18 @@
 //! L1: bytes to types and back; pure.
 
+pub mod code;
+pub mod command;
+pub mod ext;
+pub mod frame;
+pub mod header;
+pub mod language;
 pub mod message;
+pub mod request;
+pub mod version;
+
+pub use code::{RequestCode, ResponseCode};
+pub use command::{Command, DecodeError};
+pub use ext::ExtFields;
+pub use frame::{FrameError, FrameRef, Serialize};
+pub use header::Head;
+pub use language::Language;
