@@ -1,0 +1,598 @@
+//! Keys of the broker.
+
+use crate::base::Result;
+use crate::config::auth::AuthKeys;
+use crate::config::environment::Environment;
+use crate::config::server::{ClientConfig, ServerConfig};
+use crate::config::snapshot::{Layers, ServerSettings};
+use crate::config::store::{BrokerRole, StoreConfig};
+use crate::config::table::{EXPORTERS, absent, computed, is, settings};
+
+const HOUR_MS: i64 = 3_600_000;
+
+settings! {
+    /// What a broker is told.
+    pub struct BrokerConfig {
+        parts {
+            server: ServerConfig, "The listening side.";
+            client: ClientConfig, "Outgoing connections, to nameservers and other brokers.";
+            store: StoreConfig, "The message store.";
+            auth: AuthKeys, "Users and permissions.";
+        }
+        used {
+            broker_name: String, "brokerName" =
+                computed("the host's name, else DEFAULT_BROKER", |e| {
+                    let known = !e.host_name.is_empty();
+                    Some(if known { e.host_name.clone() } else { "DEFAULT_BROKER".to_owned() })
+                }).important(),
+                "Name of the group that a master and its slaves form.";
+            cluster_name: String, "brokerClusterName" = is("DefaultCluster").important(),
+                "Cluster that the broker belongs to.";
+            broker_id: i64, "brokerId" = is("0").range(-1, i64::MAX).important(),
+                "0 is the master of the group, a number above 0 one of its slaves.";
+            config_path: Option<String>, "brokerConfigPath" = absent().immutable(),
+                "The file given with -c, to which changes made at run time are written.";
+            rocketmq_home: Option<String>, "rocketmqHome" =
+                computed("the environment's ROCKETMQ_HOME", |e| e.rocketmq_home.clone())
+                .immutable(),
+                "Folder of the installation.";
+            namesrv_addr: Vec<String>, "namesrvAddr" =
+                computed("the environment's NAMESRV_ADDR", |e| e.namesrv_addr.clone())
+                .reload().important(),
+                "Nameservers to register with, host:port with ; between them.";
+            broker_ip1: Option<String>, "brokerIP1" =
+                computed("an address of this host, see the log", |_| None).important(),
+                "Address that clients are given; it is stored with each message.";
+            broker_ip2: Option<String>, "brokerIP2" =
+                computed("an address of this host, see the log", |_| None),
+                "Address that slaves replicate from.";
+            broker_permission: u32, "brokerPermission" = is("6").range(0, 7).reload(),
+                "What clients may do with all topics: 4 to read, plus 2 to write.";
+            default_topic_queues: u32, "defaultTopicQueueNums" = is("8").range(1, 65_536),
+                "Most queues of a topic that is made when a message for it arrives.";
+            auto_create_topic: bool, "autoCreateTopicEnable" = is("true").important(),
+                "Makes an unknown topic when a message for it arrives.";
+            cluster_topic: bool, "clusterTopicEnable" = is("true"),
+                "Lets messages be sent to the topic named like the cluster.";
+            broker_topic: bool, "brokerTopicEnable" = is("true"),
+                "Lets messages be sent to the topic named like the broker.";
+            auto_create_group: bool, "autoCreateSubscriptionGroup" =
+                is("true").reload().important(),
+                "Makes an unknown consumer group when it is first seen.";
+            enable_create_sys_group: bool, "enableCreateSysGroup" = is("true").reload(),
+                "Makes the system's own consumer groups at the start.";
+            enable_register_producer: bool, "enableRegisterProducer" = is("true").reload(),
+                "Keeps a list of connected producers.";
+            trace_topic_name: String, "msgTraceTopicName" = is("RMQ_SYS_TRACE_TOPIC").important(),
+                "Topic of message traces.";
+            trace_topic_enable: bool, "traceTopicEnable" = is("false").important(),
+                "Makes the topic of message traces.";
+            flush_offsets_interval_ms: u64, "flushConsumerOffsetInterval" =
+                is("5000").range(10, HOUR_MS).ms(),
+                "Pause between writings of the consumer offsets.";
+            offset_version_step: u64, "consumerOffsetUpdateVersionStep" =
+                is("500").range(1, i64::MAX).reload(),
+                "Offset changes that make a new version of the offsets.";
+            reject_transactions: bool, "rejectTransactionMessage" =
+                is("false").reload().important(),
+                "Refuses transactional messages.";
+            long_polling: bool, "longPollingEnable" = is("true").reload(),
+                "Holds a pull that finds nothing until a message arrives.";
+            short_polling_ms: u64, "shortPollingTimeMills" =
+                is("1000").range(1, HOUR_MS).ms().reload(),
+                "How long such a pull is held when longPollingEnable is false.";
+            notify_consumers: bool, "notifyConsumerIdsChangedEnable" = is("true").reload(),
+                "Tells the consumers of a group when one comes or goes.";
+            notify_consumers_at_once: bool, "realTimeNotifyConsumerChange" = is("true").reload(),
+                "Does that at once.";
+            region_id: String, "regionId" = is("DefaultRegion").reload(),
+                "Region that is noted in each message.";
+            trace_on: bool, "traceOn" = is("true").reload(),
+                "Notes in each message that it may be traced.";
+            register_timeout_ms: u64, "registerBrokerTimeoutMills" =
+                is("24000").range(1, HOUR_MS).ms().reload(),
+                "Time allowed to a nameserver to answer a registration.";
+            register_interval_ms: u64, "registerNameServerPeriod" =
+                is("30000").range(0, i32::MAX as i64).ms(),
+                "Pause between registrations; less than 10 s is taken as 10 s, more than 60 s as \
+                 60 s.";
+            force_register: bool, "forceRegister" = is("true").reload(),
+                "Registers even with nameservers that know the newest version.";
+            compressed_register: bool, "compressedRegister" = is("false").reload(),
+                "Compresses registrations.";
+            single_topic_register: bool, "enableSingleTopicRegister" = is("false").reload(),
+                "Registers only the topic that changed.";
+            split_registration: bool, "enableSplitRegistration" = is("false").reload(),
+                "Splits registrations of many topics.";
+            split_registration_topics: usize, "splitRegistrationSize" =
+                is("800").range(1, 1_000_000).reload(),
+                "Topics in each part of a split registration.";
+            slave_read_enable: bool, "slaveReadEnable" = is("false").reload(),
+                "Lets consumers read from slaves.";
+            accept_sends_after_ms: i64, "startAcceptSendRequestTimeStamp" =
+                is("0").range(0, i64::MAX).reload(),
+                "Refuses messages before this time, in milliseconds since 1970.";
+            property_filter_enable: bool, "enablePropertyFilter" = is("false").reload(),
+                "Lets consumers filter with SQL92 expressions.";
+            lite_pull_enable: bool, "litePullMessageEnable" = is("true").reload(),
+                "Answers pulls of lite pull consumers.";
+            server_side_reset_offset: bool, "useServerSideResetOffset" = is("true").reload(),
+                "Applies a reset of offsets at the group's next pull.";
+            channel_expired_ms: u64, "channelExpiredTimeout" =
+                is("120000").range(1, i64::MAX).ms().reload(),
+                "Silence after which a client is forgotten.";
+            subscription_expired_ms: u64, "subscriptionExpiredTimeout" =
+                is("600000").range(1, i64::MAX).ms().reload(),
+                "Silence after which a subscription is forgotten.";
+            validate_system_topic: bool, "validateSystemTopicWhenUpdateTopic" = is("true").reload(),
+                "Refuses changes of system topics.";
+            delete_retry_topics: bool, "clearRetryTopicWhenDeleteTopic" = is("true").reload(),
+                "Deletes the pop retry topics of a deleted topic.";
+            config_black_list: Vec<String>, "configBlackList" =
+                is("configBlackList;brokerConfigPath").immutable(),
+                "Keys that must not be changed at run time, besides those that never may.";
+            held_pulls_max: usize, "rmq.maxHeldPulls" = is("200000").range(0, 100_000_000).reload(),
+                "Pulls held at once; a further one is answered PULL_NOT_FOUND.";
+            topics_max: usize, "rmq.maxTopics" = is("100000").range(1, 10_000_000).reload(),
+                "Topics of the broker; further ones are not made.";
+            groups_max: usize, "rmq.maxGroups" = is("100000").range(1, 10_000_000).reload(),
+                "Consumer groups of the broker; further ones are not made.";
+            queues_max: u32, "rmq.maxQueuesPerTopic" = is("65536").range(1, 1_048_576).reload(),
+                "Queues of one topic; a request for more is refused.";
+            clients_max: usize, "rmq.maxClients" = is("200000").range(1, 100_000_000).reload(),
+                "Producers and consumers registered at once; further ones are refused.";
+            queue_lock_expired_ms: u64, "rmq.queueLockExpiredTime" =
+                is("60000").range(1, HOUR_MS).ms().reload(),
+                "Time that an ordered consumer's lock of a queue lasts without renewal.";
+            inflated_bytes_max: usize, "rmq.inflatedBytesMax" =
+                is("33554432").range(1 << 16, 1 << 32).bytes().reload(),
+                "Largest size of a compressed body after inflating it.";
+        }
+        accepted {
+            "rmqAddressServerDomain": Text = is("jmenv.tbsite.net"),
+                "Host of the address server.";
+            "rmqAddressServerSubGroup": Text = is("nsaddr"),
+                "Path on the address server.";
+            "filterServerNums": Int = is("0"),
+                "Filter servers of RocketMQ 4; rmq starts no processes.";
+            "commercialEnable": Bool = is("true"), "Commercial statistics of RocketMQ 4.";
+            "commercialTimerCount": Int = is("1"), "Weight of delayed messages in these.";
+            "commercialTransCount": Int = is("1"), "Weight of transactions in these.";
+            "commercialBigCount": Int = is("1"), "Weight of large messages in these.";
+            "maxDelayTime": Int = is("40"), "Longest delay in days in RocketMQ 4.";
+            "isBrokerContainer": Bool = is("false").alias("brokerContainer"),
+                "Marks the container of several brokers.";
+            "isInBrokerContainer": Bool = is("false").alias("inBrokerContainer"),
+                "Marks a broker inside a container; set by the container.";
+            "recoverConcurrently": Bool = is("false").important(),
+                "Recovers consume queues with several threads.";
+            "messageStorePlugIn": Text = is("").immutable(), "Classes that wrap the store.";
+            "sendMessageThreadPoolNums": Int =
+                computed("the processors, at most 4", |e| Some(e.cores.min(4).to_string())),
+                "Threads that store messages; rmq's reactors do.";
+            "putMessageFutureThreadPoolNums": Int =
+                computed("the processors, at most 4", |e| Some(e.cores.min(4).to_string())),
+                "Threads that finish waiting sends.";
+            "pullMessageThreadPoolNums": Int =
+                computed("16 and twice the processors", |e| Some((16 + 2 * e.cores).to_string())),
+                "Threads that answer pulls.";
+            "litePullMessageThreadPoolNums": Int =
+                computed("16 and twice the processors", |e| Some((16 + 2 * e.cores).to_string())),
+                "Threads that answer lite pulls.";
+            "ackMessageThreadPoolNums": Int = is("16"), "Threads that handle pop acknowledgements.";
+            "processReplyMessageThreadPoolNums": Int =
+                computed("16 and twice the processors", |e| Some((16 + 2 * e.cores).to_string())),
+                "Threads that pass on replies.";
+            "queryMessageThreadPoolNums": Int =
+                computed("8 and the processors", |e| Some((8 + e.cores).to_string())),
+                "Threads that answer message queries.";
+            "adminBrokerThreadPoolNums": Int = is("16"),
+                "Threads that answer administration requests.";
+            "clientManageThreadPoolNums": Int = is("32"),
+                "Threads that handle client registration.";
+            "consumerManageThreadPoolNums": Int = is("32"), "Threads that handle consumer offsets.";
+            "loadBalanceProcessorThreadPoolNums": Int = is("32"),
+                "Threads that answer assignment queries.";
+            "heartbeatThreadPoolNums": Int =
+                computed("the processors, at most 32", |e| Some(e.cores.min(32).to_string())),
+                "Threads that handle client heartbeats.";
+            "recoverThreadPoolNums": Int = is("32"), "Threads that recover consume queues.";
+            "endTransactionThreadPoolNums": Int =
+                computed("8 and twice the processors",
+                    |e| Some((8 + 2 * e.cores).max(4 * e.cores.min(4)).to_string())),
+                "Threads that commit and roll back transactions.";
+            "flushConsumerOffsetHistoryInterval": Int = is("60000"),
+                "How often a history of offsets would be written.";
+            "fetchNameSrvAddrByDnsLookup": Bool = is("false").important(),
+                "Resolves namesrvAddr anew at each interval.";
+            "fetchNamesrvAddrByAddressServer": Bool = is("false").important(),
+                "Asks a web server for the nameservers.";
+            "sendThreadPoolQueueCapacity": Int = is("10000"), "Sends that may wait for a thread.";
+            "putThreadPoolQueueCapacity": Int = is("10000"),
+                "Finished sends that may wait for a thread.";
+            "pullThreadPoolQueueCapacity": Int = is("100000"), "Pulls that may wait for a thread.";
+            "litePullThreadPoolQueueCapacity": Int = is("100000"),
+                "Lite pulls that may wait for a thread.";
+            "ackThreadPoolQueueCapacity": Int = is("100000"),
+                "Acknowledgements that may wait for a thread.";
+            "replyThreadPoolQueueCapacity": Int = is("10000"),
+                "Replies that may wait for a thread.";
+            "queryThreadPoolQueueCapacity": Int = is("20000"),
+                "Queries that may wait for a thread.";
+            "clientManagerThreadPoolQueueCapacity": Int = is("1000000"),
+                "Client registrations that may wait for a thread.";
+            "consumerManagerThreadPoolQueueCapacity": Int = is("1000000"),
+                "Offset requests that may wait for a thread.";
+            "heartbeatThreadPoolQueueCapacity": Int = is("50000"),
+                "Heartbeats that may wait for a thread.";
+            "endTransactionPoolQueueCapacity": Int = is("100000"),
+                "Transaction ends that may wait for a thread.";
+            "adminBrokerThreadPoolQueueCapacity": Int = is("10000"),
+                "Administration requests that may wait for a thread.";
+            "loadBalanceThreadPoolQueueCapacity": Int = is("100000"),
+                "Assignment queries that may wait for a thread.";
+            "highSpeedMode": Bool = is("false"), "Skips some statistics.";
+            "commercialBaseCount": Int = is("1"), "Base of commercial statistics.";
+            "commercialSizePerMsg": Int = is("4096"),
+                "Bytes that count as one message in commercial statistics.";
+            "accountStatsEnable": Bool = is("true"), "Keeps statistics by account.";
+            "accountStatsPrintZeroValues": Bool = is("true"), "Logs account statistics of nothing.";
+            "maxStatsIdleTimeInMinutes": Int = is("-1"),
+                "Minutes after which unused statistics are dropped; -1 never.";
+            "transferMsgByHeap": Bool = is("true"),
+                "Copies pulled messages instead of sending mapped memory.";
+            "sendHeartbeatTimeoutMillis": Int = is("1000").ms(),
+                "Time allowed to a light heartbeat.";
+            "disableConsumeIfConsumerReadSlowly": Bool = is("false"),
+                "Stops a group that lags too far behind.";
+            "consumerFallbehindThreshold": Long = is("17179869184"),
+                "Lag in bytes that stops a group, with the key above.";
+            "brokerFastFailureEnable": Bool = is("true"),
+                "Refuses requests that waited too long for a thread; rmq has no such queue.";
+            "waitTimeMillsInSendQueue": Long = is("200"), "Longest wait of a send for a thread.";
+            "waitTimeMillsInPullQueue": Long = is("5000"), "Longest wait of a pull for a thread.";
+            "waitTimeMillsInLitePullQueue": Long = is("5000"),
+                "Longest wait of a lite pull for a thread.";
+            "waitTimeMillsInHeartbeatQueue": Long = is("31000"),
+                "Longest wait of a heartbeat for a thread.";
+            "waitTimeMillsInTransactionQueue": Long = is("3000"),
+                "Longest wait of a transaction end for a thread.";
+            "waitTimeMillsInAckQueue": Long = is("3000"),
+                "Longest wait of an acknowledgement for a thread.";
+            "waitTimeMillsInAdminBrokerQueue": Long = is("5000"),
+                "Longest wait of an administration request for a thread.";
+            "enableCalcFilterBitMap": Bool = is("false"),
+                "Computes filter bit maps when messages are dispatched.";
+            "rejectPullConsumerEnable": Bool = is("false"),
+                "Refuses pulls of groups without a heartbeat.";
+            "expectConsumerNumUseFilter": Int = is("32"), "Consumers expected to use SQL filters.";
+            "maxErrorRateOfBloomFilter": Int = is("20"),
+                "Error rate of the bloom filter in percent.";
+            "filterDataCleanTimeSpan": Long = is("86400000"),
+                "How long filter data of gone consumers is kept.";
+            "filterSupportRetry": Bool = is("false"), "Applies SQL filters to retry topics.";
+            "updateNameServerAddrPeriod": Int = is("120000"),
+                "How often the list of nameservers is read again.";
+            "brokerHeartbeatInterval": Int = is("1000"),
+                "Pause between light heartbeats to nameservers, with acting masters.";
+            "brokerNotActiveTimeoutMillis": Long = is("10000").ms(),
+                "Silence after which nameservers drop this broker, with acting masters.";
+            "enableNetWorkFlowControl": Bool = is("false"), "Limits pulls by network load.";
+            "enableBroadcastOffsetStore": Bool = is("true"),
+                "Keeps offsets of broadcasting consumers behind proxies.";
+            "broadcastOffsetExpireSecond": Long = is("120"),
+                "Silence after which a broadcast offset is dropped.";
+            "broadcastOffsetExpireMaxSecond": Long = is("300"),
+                "Age at which a broadcast offset is dropped.";
+            "popPollingSize": Int = is("1024"), "Pop requests held for one queue.";
+            "popPollingMapSize": Int = is("100000"),
+                "Topic, group and queue combinations with held pop requests.";
+            "popPollingMapExpireTimeSeconds": Int = is("600"),
+                "Idle time after which such a combination is forgotten.";
+            "maxPopPollingSize": Long = is("100000"), "Pop requests held in all.";
+            "reviveQueueNum": Int = is("8"), "Queues of the pop revive topic.";
+            "reviveInterval": Long = is("1000"), "Pause between scans of the revive topic.";
+            "reviveMaxSlow": Long = is("3"), "Slow revive rounds in a row that are tolerated.";
+            "reviveScanTime": Long = is("10000"), "Length of one revive scan.";
+            "enableSkipLongAwaitingAck": Bool = is("false"),
+                "Skips revive entries that wait too long for their acknowledgement.";
+            "reviveAckWaitMs": Long = is("180000").ms(),
+                "How long a revive entry waits for its acknowledgement.";
+            "enablePopLog": Bool = is("false"), "Logs pop in detail.";
+            "enablePopBufferMerge": Bool = is("false"),
+                "Matches acknowledgements with pops in memory.";
+            "popCkStayBufferTime": Int = is("10000"),
+                "How long a pop's check point stays in memory.";
+            "popCkStayBufferTimeOut": Int = is("3000"),
+                "Time before a check point's end at which it leaves memory.";
+            "popCkMaxBufferSize": Int = is("200000"), "Check points held in memory.";
+            "popCkOffsetMaxQueueSize": Int = is("20000"),
+                "Offsets queued for commit for one queue.";
+            "enablePopBatchAck": Bool = is("false"), "Stores acknowledgements in batches.";
+            "popLongPollingForceNotifyInterval": Long = is("800"),
+                "Messages without a match after which a held pop is woken all the same.";
+            "enableNotifyBeforePopCalculateLag": Bool = is("true"),
+                "Wakes held pops before the lag is computed.";
+            "enableNotifyAfterPopOrderLockRelease": Bool = is("true"),
+                "Wakes held pops when an ordered queue is released.";
+            "initPopOffsetByCheckMsgInMem": Bool = is("true"),
+                "Starts new pop groups at 0 when offset 0 is still in memory.";
+            "retrieveMessageFromPopRetryTopicV1": Bool = is("true"),
+                "Reads retry topics of the older naming too.";
+            "enableRetryTopicV2": Bool = is("false"), "Names pop retry topics in the newer way.";
+            "popFromRetryProbability": Int = is("20"),
+                "Pops of a hundred that read the retry topic first.";
+            "popFromRetryProbabilityForPriority": Int = is("0"), "The same for priority topics.";
+            "priorityOrderAsc": Bool = is("true"), "Order of message priorities.";
+            "popConsumerFSServiceInit": Bool = is("true"), "Starts the file based pop service.";
+            "popConsumerKVServiceLog": Bool = is("false"),
+                "Logs the key-value based pop service in detail.";
+            "popConsumerKVServiceInit": Bool = is("false"),
+                "Starts the key-value based pop service.";
+            "popConsumerKVServiceEnable": Bool = is("false"),
+                "Uses the key-value based pop service.";
+            "popReviveMaxReturnSizePerRead": Int = is("16384"),
+                "Bytes read at once when messages are revived.";
+            "popReviveConcurrency": Int = is("32"), "Messages revived at once.";
+            "popReviveMaxAttemptTimes": Int = is("16"), "Attempts to revive a message.";
+            "popReviveSkipIfGroupAbsent": Bool = is("true"),
+                "Skips revived messages of deleted groups.";
+            "useSeparateRetryQueue": Bool = is("false"), "Gives each priority its own retry queue.";
+            "useMessageFilterForNotification": Bool = is("true"),
+                "Applies filters before a notification.";
+            "maxMessageFilterNumForNotification": Int = is("64"),
+                "Messages looked at before a notification.";
+            "syncBrokerMemberGroupPeriod": Int = is("1000"),
+                "Pause between looks at the broker's own group, with acting masters.";
+            "loadBalancePollNameServerInterval": Long = is("30000"),
+                "How often assignment asks for routes.";
+            "cleanOfflineBrokerInterval": Int = is("30000"),
+                "How often brokers that are gone are forgotten.";
+            "serverLoadBalancerEnable": Bool = is("true"),
+                "Lets the broker assign queues to consumers.";
+            "defaultMessageRequestMode": Text = is("PULL").words(&["PULL", "POP"]),
+                "How consumers get messages when a group does not say.";
+            "defaultPopShareQueueNum": Int = is("-1"), "Queues that pop consumers share; -1 all.";
+            "transactionTimeOut": Long = is("6000").important(),
+                "Age at which a half message is first checked.";
+            "transactionCheckMax": Int = is("15").important(),
+                "Checks of a half message before it is dropped.";
+            "transactionCheckInterval": Long = is("30000").important(),
+                "Pause between scans of half messages.";
+            "transactionMetricFlushInterval": Long = is("10000"),
+                "How often transaction counts are written.";
+            "transactionCheckRocksdbCoreThreads": Int = is("2"),
+                "Threads that check transactions kept in RocksDB.";
+            "transactionCheckRocksdbMaxThreads": Int = is("5"), "Most of these threads.";
+            "transactionCheckRocksdbQueueCapacity": Int = is("2000"),
+                "Checks that may wait for one of these threads.";
+            "transactionOpMsgMaxSize": Int = is("4096"), "Largest batch of transaction ends.";
+            "transactionOpBatchInterval": Int = is("3000"),
+                "How often batches of transaction ends are written.";
+            "aclEnable": Bool = is("false").important(),
+                "Access control of RocketMQ 4; see authenticationEnabled.";
+            "storeReplyMessageEnable": Bool = is("true"), "Stores replies in the reply topic.";
+            "enableDetailStat": Bool = is("true"), "Keeps statistics by queue.";
+            "autoDeleteUnusedStats": Bool = is("true"),
+                "Drops statistics of deleted topics and groups.";
+            "isolateLogEnable": Bool = is("false"),
+                "Gives each broker of a host its own log folder.";
+            "forwardTimeout": Long = is("3000"),
+                "Time allowed to forward a message to another broker.";
+            "enableSlaveActingMaster": Bool = is("false"),
+                "Lets the lowest slave act for a master that is gone.";
+            "enableRemoteEscape": Bool = is("false"),
+                "Writes to another broker when this group has no master.";
+            "skipPreOnline": Bool = is("false"), "Skips the phase before a broker goes online.";
+            "asyncSendEnable": Bool = is("true"), "Answers sends from a callback; rmq always does.";
+            "delayOffsetUpdateVersionStep": Long = is("200"),
+                "Changes of delay offsets that make a new version.";
+            "lockInStrictMode": Bool = is("false"),
+                "Asks the group's other brokers for queue locks too.";
+            "compatibleWithOldNameSrv": Bool = is("true"),
+                "Registers in the way that old nameservers read.";
+            "enableControllerMode": Bool = is("false"), "Lets a controller choose masters.";
+            "controllerAddr": Text = is(""), "The controllers.";
+            "fetchControllerAddrByDnsLookup": Bool = is("false"), "Resolves controllerAddr by DNS.";
+            "syncBrokerMetadataPeriod": Long = is("5000"),
+                "How often slaves fetch topics, groups and offsets.";
+            "checkSyncStateSetPeriod": Long = is("5000"), "How often the in-sync set is looked at.";
+            "syncControllerMetadataPeriod": Long = is("10000"),
+                "How often the controllers' leader is looked up.";
+            "controllerHeartBeatTimeoutMills": Long = is("10000").ms(),
+                "Silence after which the controller drops this broker.";
+            "brokerElectionPriority": Int = is("2147483647"), "Rank in elections; the lowest wins.";
+            "useStaticSubscription": Bool = is("false"),
+                "Uses subscriptions stored with the group.";
+            "metricsExporterType": Text = is("DISABLE").words(EXPORTERS),
+                "Where metrics go.";
+            "metricsOtelCardinalityLimit": Int = is("50000"), "Label combinations of one metric.";
+            "metricsGrpcExporterTarget": Text = is(""), "Address of the OpenTelemetry collector.";
+            "metricsGrpcExporterHeader": Text = is(""), "Headers sent to the collector.";
+            "metricGrpcExporterTimeOutInMills": Long = is("3000").ms(),
+                "Time allowed to send metrics.";
+            "metricGrpcExporterIntervalInMills": Long = is("60000").ms(),
+                "Pause between sendings of metrics.";
+            "metricLoggingExporterIntervalInMills": Long = is("10000").ms(),
+                "Pause between logged metrics.";
+            "metricsPromExporterPort": Int = is("5557"), "Port of the Prometheus page.";
+            "metricsPromExporterHost": Text = is(""), "Address of the Prometheus page.";
+            "metricsLabel": Text = is(""),
+                "Labels added to every metric, key:value with commas between.";
+            "metricsExportBatchMaxDataPoints": Int = is("1000"),
+                "Points in one sending of metrics.";
+            "metricsInDelta": Bool = is("false"), "Sends differences instead of sums.";
+            "enableRemotingMetrics": Bool = is("true"),
+                "Exports metrics of connections and requests.";
+            "enableMessageStoreMetrics": Bool = is("true"), "Exports metrics of the store.";
+            "enablePopMetrics": Bool = is("true"), "Exports metrics of pop.";
+            "enableConnectionMetrics": Bool = is("true"), "Exports numbers of connected clients.";
+            "enableTransactionMetrics": Bool = is("true"), "Exports metrics of transactions.";
+            "enableStatsMetrics": Bool = is("true"), "Exports message counts and sizes.";
+            "enableRequestMetrics": Bool = is("true"), "Exports metrics of requests.";
+            "enableLagAndDlqMetrics": Bool = is("true"), "Exports consumer lag and dead letters.";
+            "estimateAccumulation": Bool = is("true"),
+                "Estimates the lag of groups that filter by tag.";
+            "coldCtrStrategyEnable": Bool = is("false"), "Limits reading of cold data.";
+            "usePIDColdCtrStrategy": Bool = is("true"), "Adapts that limit with a PID controller.";
+            "cgColdReadThreshold": Long = is("3145728"), "Cold bytes a group may read in a second.";
+            "globalColdReadThreshold": Long = is("104857600"),
+                "Cold bytes all groups may read in a second.";
+            "fetchNamesrvAddrInterval": Long = is("10000"),
+                "How often the address server is asked.";
+            "popResponseReturnActualRetryTopic": Bool = is("false"),
+                "Shows the retry topic's name in pop answers.";
+            "enableMixedMessageType": Bool = is("false"), "Allows topics of mixed message types.";
+            "enableSplitMetadata": Bool = is("true"),
+                "Splits topics and groups over several answers to slaves.";
+            "splitMetadataSize": Int = is("2000"), "Entries in one of these answers.";
+            "popInflightMessageThreshold": Long = is("10000"),
+                "Messages in flight that stop a pop group.";
+            "enablePopMessageThreshold": Bool = is("false"), "Applies that limit.";
+            "enableFastChannelEventProcess": Bool = is("false"),
+                "Handles closed connections through indexes.";
+            "printChannelGroups": Bool = is("false"), "Logs connections used by several groups.";
+            "printChannelGroupsMinNum": Int = is("5"),
+                "Groups on a connection before it is logged.";
+            "skipWhenCKRePutReachMaxTimes": Bool = is("false"),
+                "Drops a check point after its last attempt.";
+            "appendAckAsync": Bool = is("false"), "Stores acknowledgements without waiting.";
+            "appendCkAsync": Bool = is("false"), "Stores check points without waiting.";
+            "enableLmqStats": Bool = is("false"), "Keeps statistics of light message queues.";
+            "configManagerVersion": Text = is("v1"),
+                "Form in which topics, groups and offsets are stored; rmq writes v1, JSON files.";
+            "useSingleRocksDBForAllConfigs": Bool = is("false"),
+                "Keeps all RocksDB configuration in one database.";
+            "allowRecallWhenBrokerNotWriteable": Bool = is("true"),
+                "Allows recalls on a broker that takes no messages.";
+            "recallMessageEnable": Bool = is("false"), "Allows delayed messages to be recalled.";
+            "enableLiteEventMode": Bool = is("true"), "Serves lite topics by events.";
+            "liteEventCheckInterval": Long = is("10000"), "Pause between checks of lite events.";
+            "liteTtlCheckInterval": Long = is("120000"),
+                "Pause between checks for expired lite topics.";
+            "minLiteTTl": Long = is("900000"), "Shortest life of a lite topic.";
+            "liteSubscriptionCheckInterval": Long = is("120000"),
+                "Pause between checks of lite subscriptions.";
+            "liteSubscriptionCheckTimeoutMills": Long = is("180000").ms(),
+                "Silence after which a lite subscription is dropped.";
+            "persistConsumerOffsetIncrementally": Bool = is("false"),
+                "Writes changed offsets only.";
+            "maxLiteSubscriptionCount": Long = is("100000"), "Lite subscriptions in all.";
+            "enableLitePopLog": Bool = is("false"), "Logs lite pops in detail.";
+            "maxClientEventCount": Int = is("100"), "Events queued for one client.";
+            "liteEventFullDispatchDelayTime": Long = is("10000"),
+                "Delay before all lite events are sent again.";
+            "liteEventFullDispatchDelayTimeForWildcardGroup": Long = is("10000"),
+                "The same for groups with wildcards.";
+            "liteLagLatencyCollectEnable": Bool = is("false"), "Measures the lag of lite topics.";
+            "liteLagLatencyMetricsEnable": Bool = is("false"), "Exports that lag as time.";
+            "liteLagCountMetricsEnable": Bool = is("false"), "Exports that lag as messages.";
+            "liteLagLatencyTopK": Int = is("50"), "Topics exported with the longest lag.";
+        }
+    }
+}
+
+impl ServerSettings for BrokerConfig {
+    const LISTEN_PORT: u16 = 10_911;
+
+    fn finish(&mut self, layers: &Layers<'_>) -> Result<()> {
+        for address in &self.namesrv_addr {
+            if !is_host_and_port(address) {
+                let wanted = "allowed are host:port pairs such as 192.168.1.11:9876;host:9876";
+                return Err(layers.refuse("namesrvAddr", wanted));
+            }
+        }
+        for (key, name) in [
+            ("brokerName", &self.broker_name),
+            ("brokerClusterName", &self.cluster_name),
+        ] {
+            if name.is_empty() || name.len() > 255 || name.contains(char::is_control) {
+                return Err(layers.refuse(key, "allowed is a name of 1 to 255 bytes"));
+            }
+        }
+        match self.store.broker_role {
+            BrokerRole::Slave if self.broker_id <= 0 => {
+                return Err(layers.refuse("brokerId", "a slave's brokerId must be above 0"));
+            }
+            BrokerRole::Slave => {}
+            // As Apache does: what is no slave is the master of its group.
+            BrokerRole::AsyncMaster | BrokerRole::SyncMaster => self.broker_id = 0,
+        }
+        self.derive_ports(layers)?;
+        let entries = self.store.consume_queue_file_bytes.div_ceil(20);
+        self.store.consume_queue_file_bytes = entries * 20;
+        self.register_interval_ms = self.register_interval_ms.clamp(10_000, 60_000);
+        Ok(())
+    }
+
+    fn black_list(&self) -> &[String] {
+        &self.config_black_list
+    }
+}
+
+impl BrokerConfig {
+    fn derive_ports(&mut self, layers: &Layers<'_>) -> Result<()> {
+        let port = self.server.listen_port;
+        if port == 0 {
+            return Ok(());
+        }
+        if port < 3 {
+            return Err(layers.refuse("listenPort", "the second listener needs listenPort-2"));
+        }
+        if self.store.ha_listen_port == 0 {
+            let next = port.checked_add(1);
+            let wanted = "slaves need listenPort+1, or haListenPort";
+            self.store.ha_listen_port = next.ok_or_else(|| layers.refuse("listenPort", wanted))?;
+        }
+        Ok(())
+    }
+
+    /// The share of memory whose messages count as in memory: less on a slave, as in Apache's.
+    #[must_use]
+    pub fn memory_percent(&self) -> u32 {
+        match self.store.broker_role {
+            BrokerRole::Slave => self.store.memory_percent.saturating_sub(10),
+            BrokerRole::AsyncMaster | BrokerRole::SyncMaster => self.store.memory_percent,
+        }
+    }
+
+    /// The port of the second listener; 0 (any) when the first takes any.
+    #[must_use]
+    pub fn vip_port(&self) -> u16 {
+        self.server.listen_port.saturating_sub(2)
+    }
+
+    /// Small and safe for a broker inside another process: loopback, free ports, small files.
+    /// `root_dir` is where it stores; the caller makes and removes it.
+    #[must_use]
+    pub fn embedded_defaults(root_dir: impl Into<String>) -> Self {
+        let mut config = Self::defaults(&Environment::of_process());
+        config.server.bind_address = "127.0.0.1".to_owned();
+        config.server.listen_port = 0;
+        config.server.reactor_threads = 1;
+        config.broker_ip1 = Some("127.0.0.1".to_owned());
+        config.broker_ip2 = Some("127.0.0.1".to_owned());
+        config.namesrv_addr = Vec::new();
+        config.store.root_dir = root_dir.into();
+        config.store.commitlog_dir = None;
+        config.store.segment_bytes = 16 << 20;
+        config.store.consume_queue_file_bytes = 20 * 3_000;
+        config.store.ha_listen_port = 0;
+        config
+    }
+}
+
+/// Whether `text` is `host:port` or `[address]:port` with a port from 1.
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host_fits = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains([':', '/', ' ', '[', ']']),
+    };
+    host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
