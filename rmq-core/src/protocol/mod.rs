@@ -6,6 +6,7 @@ pub mod ext;
 pub mod frame;
 pub mod header;
 pub mod language;
+pub mod json;
 pub mod message;
 pub mod request;
 pub mod version;
