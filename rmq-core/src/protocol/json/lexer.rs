@@ -104,7 +104,9 @@ impl<'a> Lexer<'a> {
         let end = if rest.starts_with("//") {
             Some(rest.find('\n').map_or(rest.len(), |end| end + 1))
         } else {
-            rest.strip_prefix("/*").and_then(|rest| rest.find("*/")).map(|end| end + 4)
+            rest.strip_prefix("/*")
+                .and_then(|rest| rest.find("*/"))
+                .map(|end| end + 4)
         };
         match end {
             Some(end) => self.at += end,
