@@ -27,7 +27,9 @@ pub fn resolve(address: &str) -> Result<SocketAddr> {
     let mut found = address
         .to_socket_addrs()
         .map_err(|e| Error::io("resolve", address, e))?;
-    found.next().ok_or_else(|| Error::new(ErrorKind::NotFound, "resolve", address))
+    found
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "resolve", address))
 }
 
 impl Peer {
@@ -41,7 +43,11 @@ impl Peer {
         stream.set_nodelay(true).map_err(io)?;
         stream.set_read_timeout(Some(TIMEOUT)).map_err(io)?;
         stream.set_write_timeout(Some(TIMEOUT)).map_err(io)?;
-        Ok(Self { stream, buffer: Vec::new(), opaque: 0 })
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+            opaque: 0,
+        })
     }
 
     /// Sends a request of these fields and returns its answer, whatever its code.
@@ -75,7 +81,10 @@ impl Peer {
             return Ok(answer);
         }
         let remark = answer.remark.unwrap_or_default();
-        let context = format!("{code} was answered {}: {remark}", ResponseCode::new(answer.code));
+        let context = format!(
+            "{code} was answered {}: {remark}",
+            ResponseCode::new(answer.code)
+        );
         Err(Error::new(ErrorKind::Remote(answer.code), "call", context))
     }
 
@@ -133,10 +142,16 @@ impl Peer {
         let fields = [("topic", topic), ("queueId", queue.as_str())];
         let mut read = |code| {
             let answer = self.must(code, &fields)?;
-            let offset = answer.ext.get("offset").and_then(|offset| offset.parse().ok());
+            let offset = answer
+                .ext
+                .get("offset")
+                .and_then(|offset| offset.parse().ok());
             offset.ok_or_else(|| Error::new(ErrorKind::Corrupt, "offsets", "no offset"))
         };
-        Ok((read(RequestCode::GET_MIN_OFFSET)?, read(RequestCode::GET_MAX_OFFSET)?))
+        Ok((
+            read(RequestCode::GET_MIN_OFFSET)?,
+            read(RequestCode::GET_MAX_OFFSET)?,
+        ))
     }
 
     /// The addresses of the masters that this nameserver knows.
@@ -171,7 +186,9 @@ fn master_addresses(body: &str) -> Vec<String> {
     for addresses in quoted {
         let addresses = addresses.split('}').next().unwrap_or_default();
         for entry in addresses.split(',') {
-            let Some((id, address)) = entry.split_once(':') else { continue };
+            let Some((id, address)) = entry.split_once(':') else {
+                continue;
+            };
             if id.trim().trim_matches('"') == "0" {
                 found.push(address.trim().trim_matches('"').to_owned());
             }

@@ -1,5 +1,6 @@
 //! `rmq-load`: measures any RocketMQ server over plain TCP.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,7 +39,12 @@ struct Args {
     #[arg(long, short, conflicts_with = "broker")]
     nameserver: Option<String>,
     /// Brokers, host:port, separated by commas
-    #[arg(long, short, value_delimiter = ',', required_unless_present = "nameserver")]
+    #[arg(
+        long,
+        short,
+        value_delimiter = ',',
+        required_unless_present = "nameserver"
+    )]
     broker: Vec<String>,
     /// What to do
     #[arg(value_enum, default_value = "send")]
@@ -98,7 +104,11 @@ impl Args {
         }
         let brokers = match &self.nameserver {
             Some(address) => Peer::connect(resolve(address)?)?.masters()?,
-            None => self.broker.iter().map(|broker| resolve(broker)).collect::<Result<_>>()?,
+            None => self
+                .broker
+                .iter()
+                .map(|broker| resolve(broker))
+                .collect::<Result<_>>()?,
         };
         let operation = match self.op {
             Op::Send if self.code == 10 => Operation::Send(SendKind::V1),

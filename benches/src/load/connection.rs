@@ -53,7 +53,11 @@ impl Connection {
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(
+            &mut self.stream,
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -67,17 +71,26 @@ impl Connection {
         started: Duration,
         encode: impl FnOnce(&mut Vec<u8>, i32) -> u32,
     ) -> bool {
-        let Some(slot) = self.free.pop() else { return false };
+        let Some(slot) = self.free.pop() else {
+            return false;
+        };
         let opaque = OPAQUE_BASE + i32::try_from(slot).expect("the window is far below 2^31");
         let tag = encode(&mut self.out, opaque);
-        self.slots[slot as usize] = Slot { started, tag, busy: true };
+        self.slots[slot as usize] = Slot {
+            started,
+            tag,
+            busy: true,
+        };
         true
     }
 
     /// The start time and tag of the request that an answer belongs to.
     pub(super) fn finish(&mut self, opaque: i32) -> Option<(Duration, u32)> {
         let index = u32::try_from(opaque.checked_sub(OPAQUE_BASE)?).ok()?;
-        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.busy)?;
+        let slot = self
+            .slots
+            .get_mut(index as usize)
+            .filter(|slot| slot.busy)?;
         slot.busy = false;
         self.free.push(index);
         Some((slot.started, slot.tag))

@@ -17,11 +17,11 @@ use rmq_core::protocol::command::Command;
 use rmq_core::protocol::frame::FrameRef;
 use rmq_core::protocol::header::peek_head;
 
+use super::Plan;
 use super::connection::Connection;
 use super::frames::Decimal;
 use super::report::{Latency, Report};
 use super::work::Work;
-use super::Plan;
 
 /// Most that is read from one connection at a time.
 const READ_LEN: usize = 256 * 1024;
@@ -47,11 +47,23 @@ pub fn run(plan: &Plan) -> Result<Report> {
         connection.register(poll.registry(), Token(i)).map_err(io)?;
         connections.push(connection);
     }
-    let timer = plan.rate.map(|_| Timer::new(&poll)).transpose().map_err(io)?;
+    let timer = plan
+        .rate
+        .map(|_| Timer::new(&poll))
+        .transpose()
+        .map_err(io)?;
     let clock = SystemClock::new();
     let work = Work::new(plan)?;
     let tally = Tally::new(plan, &clock);
-    let mut run = Run { plan, clock, work, tally, connections, born: Decimal::new(0), due: 0 };
+    let mut run = Run {
+        plan,
+        clock,
+        work,
+        tally,
+        connections,
+        born: Decimal::new(0),
+        due: 0,
+    };
     let mut buffer = vec![0; READ_LEN];
     let mut events = Events::with_capacity(1024);
     let cpu_before = own_cpu();
@@ -87,7 +99,8 @@ impl Timer {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let fd = timer.as_fd().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
         Ok(Self(timer))
     }
 
@@ -102,7 +115,9 @@ impl Timer {
 
 /// Processor time of this thread.
 fn own_cpu() -> Duration {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return Duration::ZERO };
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else {
+        return Duration::ZERO;
+    };
     let total = usage.user_time() + usage.system_time();
     Duration::from_micros(u64::try_from(total.num_microseconds()).unwrap_or_default())
 }
@@ -133,7 +148,13 @@ impl Tally {
         }
     }
 
-    fn answered(&mut self, started: Duration, now: Duration, counts: Option<(u64, u64)>, code: i32) {
+    fn answered(
+        &mut self,
+        started: Duration,
+        now: Duration,
+        counts: Option<(u64, u64)>,
+        code: i32,
+    ) {
         let in_time = self.from <= now && now < self.until;
         match counts {
             Some((messages, bytes)) if in_time => {
@@ -146,7 +167,8 @@ impl Tally {
         }
         if self.from <= started && started < self.until {
             let took = now.saturating_sub(started).as_nanos();
-            self.histogram.saturating_record(u64::try_from(took).unwrap_or(LATENCY_MAX_NS).max(1));
+            self.histogram
+                .saturating_record(u64::try_from(took).unwrap_or(LATENCY_MAX_NS).max(1));
         }
         if let Some(left) = self.left.as_mut().filter(|_| in_time) {
             *left = left.saturating_sub(1);
@@ -212,7 +234,10 @@ impl Run<'_> {
     fn send_due(&mut self, timer: &Timer) -> Duration {
         let now = self.clock.monotonic();
         let rate = self.plan.rate.unwrap_or(1.0);
-        #[expect(clippy::cast_precision_loss, reason = "a run has far fewer than 2^53 requests")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a run has far fewer than 2^53 requests"
+        )]
         let due_at = |n: u64| self.tally.began + Duration::from_secs_f64(n as f64 / rate);
         let mut next = due_at(self.due);
         let mut starts = Vec::new();
@@ -268,10 +293,20 @@ impl Run<'_> {
     fn received(&mut self, i: usize, bytes: &[u8]) -> io::Result<()> {
         let now = self.clock.monotonic();
         let again = self.plan.rate.is_none();
-        let Self { work, tally, connections, born, .. } = self;
+        let Self {
+            work,
+            tally,
+            connections,
+            born,
+            ..
+        } = self;
         connections[i].frames(bytes, |connection, frame| {
-            let Some((code, opaque)) = head_of(frame) else { return };
-            let Some((started, tag)) = connection.finish(opaque) else { return };
+            let Some((code, opaque)) = head_of(frame) else {
+                return;
+            };
+            let Some((started, tag)) = connection.finish(opaque) else {
+                return;
+            };
             let counts = work.answered(tag, ResponseCode::new(code), frame);
             tally.answered(started, now, counts, code);
             if again && now < tally.until {
@@ -297,5 +332,7 @@ fn head_of(frame: FrameRef<'_>) -> Option<(i32, i32)> {
         return head.is_response().then_some((head.code, head.opaque));
     }
     let command = Command::decode_header(frame.serialize, frame.header).ok()?;
-    command.is_response().then_some((command.code, command.opaque))
+    command
+        .is_response()
+        .then_some((command.code, command.opaque))
 }

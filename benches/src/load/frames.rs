@@ -34,7 +34,10 @@ pub struct Template {
 }
 
 fn find_all(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
-    let hits = bytes.windows(wanted.len()).enumerate().filter(|(_, window)| *window == wanted);
+    let hits = bytes
+        .windows(wanted.len())
+        .enumerate()
+        .filter(|(_, window)| *window == wanted);
     hits.map(|(at, _)| at).collect()
 }
 
@@ -56,14 +59,22 @@ impl Template {
             SendKind::Batch(count) => {
                 let one = batch_entry(&body, message_properties.as_bytes());
                 let whole = one.repeat(count as usize);
-                (RequestCode::SEND_BATCH_MESSAGE, "WAIT\u{1}true".to_owned(), whole)
+                (
+                    RequestCode::SEND_BATCH_MESSAGE,
+                    "WAIT\u{1}true".to_owned(),
+                    whole,
+                )
             }
         };
         let mut command = Command::bare_request(code).with_body(body);
         command.opaque = OPAQUE_BASE;
         command.serialize = serialize;
         let queue = queue.to_string();
-        let batch = if matches!(kind, SendKind::Batch(_)) { "true" } else { "false" };
+        let batch = if matches!(kind, SendKind::Batch(_)) {
+            "true"
+        } else {
+            "false"
+        };
         let fields = [
             ("producerGroup", "a", "rmq-load"),
             ("topic", "b", topic),
@@ -96,9 +107,17 @@ impl Template {
             Serialize::Rocketmq => find_all(&bytes, &OPAQUE_BASE.to_be_bytes())[0],
         };
         let born_at = find_all(&bytes, BORN.as_bytes())[0];
-        let unique_at =
-            find_all(&bytes, UNIQUE.as_bytes()).iter().map(|at| at + UNIQUE.len() - 8).collect();
-        Self { bytes, serialize: command.serialize, opaque_at, born_at, unique_at }
+        let unique_at = find_all(&bytes, UNIQUE.as_bytes())
+            .iter()
+            .map(|at| at + UNIQUE.len() - 8)
+            .collect();
+        Self {
+            bytes,
+            serialize: command.serialize,
+            opaque_at,
+            born_at,
+            unique_at,
+        }
     }
 
     /// Appends the frame with its own correlation id, time and unique ids.
@@ -134,7 +153,11 @@ impl Template {
 /// One message of a batch body.
 fn batch_entry(body: &[u8], properties: &[u8]) -> Vec<u8> {
     let total = 4 + 4 + 4 + 4 + 4 + body.len() + 2 + properties.len();
-    let length = |n: usize| u32::try_from(n).expect("a message is far below 4 GiB").to_be_bytes();
+    let length = |n: usize| {
+        u32::try_from(n)
+            .expect("a message is far below 4 GiB")
+            .to_be_bytes()
+    };
     let short = u16::try_from(properties.len()).expect("the properties are short");
     let mut out = Vec::with_capacity(total);
     out.extend_from_slice(&length(total));
@@ -253,8 +276,10 @@ mod tests {
     #[test]
     fn patched_frames_decode_to_their_request() {
         for serialize in [Serialize::Json, Serialize::Rocketmq] {
-            for (kind, key, code) in [(SendKind::V1, "bornTimestamp", 10), (SendKind::V2, "g", 310)]
-            {
+            for (kind, key, code) in [
+                (SendKind::V1, "bornTimestamp", 10),
+                (SendKind::V2, "g", 310),
+            ] {
                 let mut template = Template::send(kind, serialize, "T", 3, 128);
                 let mut unique = 0xABC;
                 let mut out = Vec::new();
@@ -264,8 +289,18 @@ mod tests {
                 assert_eq!((command.code, command.opaque), (code, OPAQUE_BASE + 77));
                 assert_eq!(command.ext.get(key), Some("1700000000123"));
                 assert_eq!(command.body.len(), 128);
-                let properties = if kind == SendKind::V1 { "properties" } else { "i" };
-                assert!(command.ext.get(properties).unwrap().contains("3A00000ABC\u{2}WAIT"));
+                let properties = if kind == SendKind::V1 {
+                    "properties"
+                } else {
+                    "i"
+                };
+                assert!(
+                    command
+                        .ext
+                        .get(properties)
+                        .unwrap()
+                        .contains("3A00000ABC\u{2}WAIT")
+                );
                 assert_eq!(unique, 0xABD);
             }
         }
@@ -273,10 +308,14 @@ mod tests {
 
     #[test]
     fn batches_hold_their_messages() {
-        let mut template =
-            Template::send(SendKind::Batch(3), Serialize::Rocketmq, "T", 0, 10);
+        let mut template = Template::send(SendKind::Batch(3), Serialize::Rocketmq, "T", 0, 10);
         let (mut unique, mut out) = (0, Vec::new());
-        template.append(&mut out, OPAQUE_BASE, &Decimal::new(1_700_000_000_000), &mut unique);
+        template.append(
+            &mut out,
+            OPAQUE_BASE,
+            &Decimal::new(1_700_000_000_000),
+            &mut unique,
+        );
         let command = decode(&out);
         assert_eq!((command.code, unique), (320, 3));
         assert_eq!(command.ext.get("m"), Some("true"));

@@ -29,7 +29,10 @@ pub struct Latency {
 impl Latency {
     /// From a histogram of nanoseconds.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a minute fit 53 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nanoseconds of a minute fit 53 bits"
+    )]
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
         Self {
@@ -96,8 +99,11 @@ impl Report {
     /// One JSON object.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let refused: serde_json::Map<String, Value> =
-            self.refused.iter().map(|(code, n)| (code.to_string(), json!(n))).collect();
+        let refused: serde_json::Map<String, Value> = self
+            .refused
+            .iter()
+            .map(|(code, n)| (code.to_string(), json!(n)))
+            .collect();
         let latency = &self.latency;
         json!({
             "elapsed_s": self.elapsed.as_secs_f64(),

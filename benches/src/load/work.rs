@@ -9,7 +9,13 @@ use super::{Operation, Plan};
 use crate::peer::Peer;
 
 pub(super) enum Work {
-    Send { templates: Vec<Template>, messages: u64, next: usize, unique: u32, body: u64 },
+    Send {
+        templates: Vec<Template>,
+        messages: u64,
+        next: usize,
+        unique: u32,
+        body: u64,
+    },
     Pull(Pull),
 }
 
@@ -35,8 +41,7 @@ impl Work {
             Operation::Send(kind) => kind,
             Operation::Pull(count) => return Pull::new(plan, count).map(Self::Pull),
         };
-        let template =
-            |queue| Template::send(kind, plan.serialize, &plan.topic, queue, plan.body);
+        let template = |queue| Template::send(kind, plan.serialize, &plan.topic, queue, plan.body);
         let messages = match kind {
             SendKind::Batch(count) => u64::from(count),
             SendKind::V1 | SendKind::V2 => 1,
@@ -53,7 +58,12 @@ impl Work {
     /// Appends the next request; the number returned comes back with its answer.
     pub(super) fn append(&mut self, out: &mut Vec<u8>, opaque: i32, now: &Decimal) -> u32 {
         match self {
-            Self::Send { templates, next, unique, .. } => {
+            Self::Send {
+                templates,
+                next,
+                unique,
+                ..
+            } => {
                 templates[*next].append(out, opaque, now, unique);
                 *next = (*next + 1) % templates.len();
                 0
@@ -84,7 +94,12 @@ impl Pull {
         let mut queues = Vec::new();
         for queue in 0..plan.queues {
             let (first, end) = peer.offsets(&plan.topic, queue)?;
-            queues.push(Cursor { queue, first, end, at: first });
+            queues.push(Cursor {
+                queue,
+                first,
+                end,
+                at: first,
+            });
         }
         Ok(Self {
             topic: plan.topic.clone(),
