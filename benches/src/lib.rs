@@ -1,4 +1,1 @@
-//! Measuring RocketMQ servers, rmq's and Apache's alike, over plain TCP.
 
-pub mod load;
-pub mod peer;

@@ -1,0 +1,545 @@
+//! One thread's share of the connections, and what a handler may do with them.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Poll, Token};
+
+use super::connection::{Connection, Stage};
+use super::listener::Census;
+use super::mailbox::{Accepted, ReactorHandle};
+use super::outbox::{Flushed, Outbox};
+use super::suspect::{self, About, RateLimit};
+use super::{CloseReason, ConnectionId, Limits, Peer};
+use crate::base::slots::{Key, Slots};
+
+/// Empty buffers kept for the next connection that needs one.
+const SPARE_BUFFERS: usize = 64;
+/// Timeouts are looked for at most this often.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two warnings of one sort.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How a connection's reactor differs between servers and clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    /// For logs.
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    /// Whether a connection with a full outbox is not read. A client must go on reading replies:
+    /// if both sides waited for the other to read, neither would.
+    pub(crate) pause_reads: bool,
+}
+
+/// The connections of one reactor with everything but the handler that serves them.
+pub(crate) struct Core {
+    pub(crate) role: Role,
+    pub(crate) index: u16,
+    pub(crate) poll: Poll,
+    pub(crate) handle: ReactorHandle,
+    pub(crate) census: Arc<Census>,
+    pub(crate) connections: Slots<Connection>,
+    /// The monotonic time at which this turn began.
+    pub(crate) now: Duration,
+    /// No frames are read any more.
+    pub(crate) draining: bool,
+    /// The connections were told to close for the shutdown.
+    pub(crate) closing: bool,
+    /// Outboxes to flush at the end of the turn.
+    pub(crate) touched: Vec<Key>,
+    /// Connections to read in the next turn.
+    pub(crate) scheduled: Vec<Key>,
+    /// Connections to close at the end of the turn.
+    pub(crate) doomed: Vec<Key>,
+    /// When the earliest timeout can be due; `Duration::MAX` for none.
+    pub(crate) next_sweep: Duration,
+    expired: Vec<Key>,
+    spare: Vec<Vec<u8>>,
+    garbage_warnings: RateLimit,
+    timeout_warnings: RateLimit,
+    slow_warnings: RateLimit,
+}
+
+impl Core {
+    pub(crate) fn new(
+        role: Role,
+        index: u16,
+        poll: Poll,
+        handle: ReactorHandle,
+        census: Arc<Census>,
+    ) -> Self {
+        let capacity = u32::try_from(role.limits.max_connections).unwrap_or(u32::MAX);
+        Self {
+            role,
+            index,
+            poll,
+            handle,
+            census,
+            connections: Slots::new(capacity.min(u32::MAX - 1)),
+            now: Duration::ZERO,
+            draining: false,
+            closing: false,
+            touched: Vec::new(),
+            scheduled: Vec::new(),
+            doomed: Vec::new(),
+            next_sweep: Duration::MAX,
+            expired: Vec::new(),
+            spare: Vec::new(),
+            garbage_warnings: RateLimit::new(WARN_INTERVAL),
+            timeout_warnings: RateLimit::new(WARN_INTERVAL),
+            slow_warnings: RateLimit::new(WARN_INTERVAL),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.role.limits
+    }
+
+    pub(crate) fn id(&self, key: Key) -> ConnectionId {
+        ConnectionId::new(self.index, key)
+    }
+
+    /// Sees to it that timeouts are looked for at `at`.
+    pub(crate) fn arm(&mut self, at: Duration) {
+        self.next_sweep = self.next_sweep.min(at);
+    }
+
+    /// A buffer that may have been used before.
+    pub(crate) fn spare_buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next use unless it is large or there are enough.
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        let capacity = buffer.capacity();
+        let kept = capacity > 0 && capacity <= self.limits().retained_buffer_bytes;
+        if kept && self.spare.len() < SPARE_BUFFERS {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Takes over an accepted connection; the caller tells the handler.
+    pub(crate) fn adopt(&mut self, accepted: Accepted) -> io::Result<(Key, Peer)> {
+        let Accepted {
+            stream,
+            remote,
+            listener,
+        } = accepted;
+        let local = stream.local_addr()?;
+        stream.set_nodelay(true)?;
+        let peer = Peer {
+            remote,
+            local,
+            listener,
+        };
+        let key = self.insert(stream, peer, Stage::Open)?;
+        self.arm(self.now + self.limits().idle_timeout);
+        Ok((key, peer))
+    }
+
+    /// Begins an outbound connection.
+    fn connect(&mut self, addr: SocketAddr) -> io::Result<Key> {
+        if self.closing {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "shutting down"));
+        }
+        if !self.census.enter(self.limits().max_connections) {
+            return Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "too many connections",
+            ));
+        }
+        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let peer = Peer {
+            remote: addr,
+            local: unknown,
+            listener: 0,
+        };
+        let deadline = self.now + self.limits().connect_timeout;
+        let connecting = TcpStream::connect(addr);
+        let inserted =
+            connecting.and_then(|s| self.insert(s, peer, Stage::Connecting { deadline }));
+        match inserted {
+            Ok(key) => {
+                self.arm(deadline);
+                Ok(key)
+            }
+            Err(e) => {
+                self.census.leave();
+                Err(e)
+            }
+        }
+    }
+
+    fn insert(&mut self, mut stream: TcpStream, peer: Peer, stage: Stage) -> io::Result<Key> {
+        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections");
+        let key = self.connections.next_key().ok_or_else(full)?;
+        // Both interests once and for good: readiness is edge-triggered, so an idle direction
+        // costs nothing, and changing interests would cost a system call each time.
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(key.slot as usize), both)?;
+        let connection = Connection::new(stream, peer, stage, self.now);
+        self.connections.insert(connection).map_err(|_| full())
+    }
+
+    /// Completes or fails an outbound connection on its first event; true when it is open now.
+    pub(crate) fn connected(&mut self, key: Key) -> bool {
+        let Some(conn) = self.connections.get_mut(key) else {
+            return false;
+        };
+        if conn.doomed.is_some() {
+            return false;
+        }
+        let local = match outcome_of_connect(&conn.stream) {
+            Ok(Some(local)) => local,
+            Ok(None) => return false,
+            Err(e) => {
+                self.doom(key, CloseReason::ConnectFailed(e));
+                return false;
+            }
+        };
+        conn.peer.local = local;
+        conn.stage = Stage::Open;
+        conn.active_at = self.now;
+        self.arm(self.now + self.limits().idle_timeout);
+        true
+    }
+
+    /// Has a connection read in the next turn.
+    pub(crate) fn schedule(&mut self, key: Key) {
+        if let Some(conn) = self.connections.get_mut(key)
+            && !conn.scheduled
+        {
+            conn.scheduled = true;
+            self.scheduled.push(key);
+        }
+    }
+
+    /// Has a connection flushed at the end of this turn.
+    pub(crate) fn touch(&mut self, key: Key) {
+        if let Some(conn) = self.connections.get_mut(key)
+            && !conn.touched
+        {
+            conn.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// Has a connection closed at the end of this turn. The first reason counts.
+    pub(crate) fn doom(&mut self, key: Key, reason: CloseReason) {
+        if let Some(conn) = self.connections.get_mut(key)
+            && conn.doomed.is_none()
+            && !matches!(conn.stage, Stage::Closing { .. })
+        {
+            conn.doomed = Some(reason);
+            self.doomed.push(key);
+        }
+    }
+
+    /// Closes a connection that sent something else than frames, with a warning.
+    pub(crate) fn reject(&mut self, key: Key, why: String, first_bytes: &[u8]) {
+        if let Some(conn) = self.connections.get(key) {
+            let about = About {
+                why: &why,
+                first_bytes,
+            };
+            suspect::warn(
+                &mut self.garbage_warnings,
+                self.now,
+                &self.role.name,
+                &conn.peer,
+                &about,
+            );
+        }
+        self.doom(key, CloseReason::NotAFrame(why));
+    }
+
+    /// Writes what a connection's outbox holds, and applies what follows from how far that went.
+    pub(crate) fn flush(&mut self, key: Key) {
+        let Some(conn) = self.connections.get_mut(key) else {
+            return;
+        };
+        conn.touched = false;
+        if matches!(conn.stage, Stage::Connecting { .. }) {
+            return;
+        }
+        if !conn.blocked {
+            let mut wrote = 0;
+            let flushed = conn.out.flush(&conn.stream, &mut wrote);
+            if wrote > 0 {
+                conn.active_at = self.now;
+            }
+            match flushed {
+                Ok(Flushed::All) => {
+                    if conn.out.has_buffer() {
+                        let buffer = conn.out.take_buffer();
+                        self.recycle(buffer);
+                    }
+                }
+                Ok(Flushed::Blocked) => conn.blocked = true,
+                Err(e) if matches!(conn.stage, Stage::Closing { .. }) => {
+                    tracing::debug!(server = %self.role.name, error = %e, "write failed at close");
+                    self.remove(key);
+                    return;
+                }
+                Err(e) => {
+                    self.doom(key, CloseReason::Io(e));
+                    return;
+                }
+            }
+        }
+        self.apply_outbox_limits(key);
+    }
+
+    fn apply_outbox_limits(&mut self, key: Key) {
+        let (soft, hard) = (
+            self.limits().outbox_soft_bytes,
+            self.limits().outbox_hard_bytes,
+        );
+        let pause_reads = self.role.pause_reads;
+        let Some(conn) = self.connections.get_mut(key) else {
+            return;
+        };
+        let waiting = conn.out.len();
+        if matches!(conn.stage, Stage::Closing { .. }) {
+            if waiting == 0 {
+                self.finish_closing(key);
+            }
+        } else if waiting > hard {
+            if let Some(suppressed) = self.slow_warnings.pass(self.now) {
+                tracing::warn!(
+                    server = %self.role.name, peer = %conn.peer.remote, waiting, hard, suppressed,
+                    "connection closed: the peer does not read what it asked for"
+                );
+            }
+            self.doom(key, CloseReason::SlowReader);
+        } else if pause_reads && waiting > soft {
+            conn.paused = true;
+            conn.unfinished_since = None;
+        } else if conn.paused && waiting <= soft / 2 {
+            conn.paused = false;
+            if conn.backlog || conn.readable {
+                self.schedule(key);
+            }
+        }
+    }
+
+    /// Everything has been written on a closing connection: says so to the peer, or is done.
+    fn finish_closing(&mut self, key: Key) {
+        let Some(conn) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Stage::Closing { fin_sent, .. } = &mut conn.stage else {
+            return;
+        };
+        if *fin_sent || conn.stream.shutdown(Shutdown::Write).is_err() {
+            self.remove(key);
+            return;
+        }
+        // Closing with unread bytes in the socket would reset the connection, and the reset would
+        // destroy replies that the peer has not read yet. So the peer's end is awaited.
+        *fin_sent = true;
+        if conn.readable {
+            self.schedule(key);
+        }
+    }
+
+    /// Drops a connection for good.
+    pub(crate) fn remove(&mut self, key: Key) {
+        let Some(mut conn) = self.connections.remove(key) else {
+            return;
+        };
+        // Not left to the drop: in a forked child a copy of the descriptor may live on, and then
+        // the kernel would go on reporting events for it.
+        let _ = self.poll.registry().deregister(&mut conn.stream);
+        self.census.leave();
+        self.recycle(conn.input);
+    }
+
+    /// Finds the connections whose time is up.
+    pub(crate) fn sweep(&mut self) {
+        if self.now < self.next_sweep {
+            return;
+        }
+        let mut expired = std::mem::take(&mut self.expired);
+        let mut next = Duration::MAX;
+        for (key, conn) in self.connections.iter() {
+            let deadline = deadline_of(conn, &self.role.limits);
+            if deadline <= self.now {
+                expired.push(key);
+            } else {
+                next = next.min(deadline);
+            }
+        }
+        self.next_sweep = next.max(self.now + SWEEP_INTERVAL);
+        if next == Duration::MAX {
+            self.next_sweep = next;
+        }
+        for key in expired.drain(..) {
+            self.expire(key);
+        }
+        self.expired = expired;
+    }
+
+    fn expire(&mut self, key: Key) {
+        let frame_timeout = self.limits().frame_timeout;
+        let Some(conn) = self.connections.get(key) else {
+            return;
+        };
+        match conn.stage {
+            Stage::Connecting { .. } => {
+                let error = io::Error::from(io::ErrorKind::TimedOut);
+                self.doom(key, CloseReason::ConnectFailed(error));
+            }
+            Stage::Closing { .. } => self.remove(key),
+            Stage::Open if is_due(conn.unfinished_since, frame_timeout, self.now) => {
+                let why = "a frame was begun and not finished in time";
+                let about = About {
+                    why,
+                    first_bytes: &conn.input,
+                };
+                suspect::warn(
+                    &mut self.timeout_warnings,
+                    self.now,
+                    &self.role.name,
+                    &conn.peer,
+                    &about,
+                );
+                self.doom(key, CloseReason::UnfinishedFrame);
+            }
+            Stage::Open => self.doom(key, CloseReason::Idle),
+        }
+    }
+}
+
+/// The local address once established, `None` while it is not decided.
+fn outcome_of_connect(stream: &TcpStream) -> io::Result<Option<SocketAddr>> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(remote) => {
+            let local = stream.local_addr()?;
+            // A connect to a free port of this host can meet itself: the kernel picks that very
+            // port as the source, and the two ends are one socket.
+            if local == remote {
+                return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+            }
+            stream.set_nodelay(true)?;
+            Ok(Some(local))
+        }
+        Err(e)
+            if e.kind() == io::ErrorKind::NotConnected
+                || e.raw_os_error() == Some(libc::EINPROGRESS) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn is_due(since: Option<Duration>, after: Duration, now: Duration) -> bool {
+    since.is_some_and(|since| since + after <= now)
+}
+
+fn deadline_of(conn: &Connection, limits: &Limits) -> Duration {
+    match conn.stage {
+        Stage::Connecting { deadline } | Stage::Closing { deadline, .. } => deadline,
+        Stage::Open => {
+            let idle = conn.active_at + limits.idle_timeout;
+            conn.unfinished_since
+                .map_or(idle, |since| idle.min(since + limits.frame_timeout))
+        }
+    }
+}
+
+/// What a handler can do during a turn of its reactor.
+pub struct Io<'a> {
+    core: &'a mut Core,
+}
+
+impl<'a> Io<'a> {
+    #[inline]
+    pub(crate) fn new(core: &'a mut Core) -> Self {
+        Self { core }
+    }
+
+    /// The outbox of a connection of this reactor; `None` when it is closed or not yet open.
+    #[inline]
+    pub fn out(&mut self, conn: ConnectionId) -> Option<Outbox<'_>> {
+        let core = &mut *self.core;
+        if conn.reactor() != core.index {
+            return None;
+        }
+        let key = conn.key();
+        let connection = core.connections.get_mut(key)?;
+        if !connection.is_open() {
+            return None;
+        }
+        if !connection.touched {
+            connection.touched = true;
+            core.touched.push(key);
+        }
+        if !connection.out.has_buffer() {
+            connection
+                .out
+                .set_buffer(core.spare.pop().unwrap_or_default());
+        }
+        Some(Outbox::new(&mut connection.out))
+    }
+
+    /// Closes a connection at the end of this turn, after what is in its outbox has been written
+    /// (as far as the peer takes it within `Limits::close_timeout`).
+    pub fn close(&mut self, conn: ConnectionId) {
+        if conn.reactor() == self.core.index {
+            self.core.doom(conn.key(), CloseReason::Local);
+        }
+    }
+
+    /// Begins an outbound connection owned by this reactor. `Handler::opened` tells when it is
+    /// established, `Handler::closed` with `ConnectFailed` when it could not be. An error here
+    /// means that it was not even begun, and nothing more will be heard of it.
+    pub fn connect(&mut self, addr: SocketAddr) -> io::Result<ConnectionId> {
+        let key = self.core.connect(addr)?;
+        Ok(self.core.id(key))
+    }
+
+    /// The two ends of an open connection of this reactor.
+    #[must_use]
+    pub fn peer(&self, conn: ConnectionId) -> Option<&Peer> {
+        if conn.reactor() != self.core.index {
+            return None;
+        }
+        self.core
+            .connections
+            .get(conn.key())
+            .filter(|c| c.is_open())
+            .map(|c| &c.peer)
+    }
+
+    /// The clock's monotonic time at which this turn began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.core.now
+    }
+
+    /// The handle of this reactor, to be given to other threads.
+    #[must_use]
+    pub fn reactor(&self) -> &ReactorHandle {
+        &self.core.handle
+    }
+}
+
+impl std::fmt::Debug for Io<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io")
+            .field("reactor", &self.core.index)
+            .field("connections", &self.core.connections.len())
+            .finish()
+    }
+}
