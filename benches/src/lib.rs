@@ -1,1 +1,4 @@
+//! Measuring RocketMQ servers, rmq's and Apache's alike, over plain TCP.
 
+pub mod load;
+pub mod peer;

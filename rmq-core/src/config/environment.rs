@@ -42,7 +42,7 @@ impl Environment {
     pub fn fixed() -> Self {
         Self {
             cores: 2,
-            home: "/home/user".to_owned(),
+            home: "/HOME".to_owned(),
             rocketmq_home: None,
             namesrv_addr: None,
             host_name: "host".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::base::units;
 use crate::config::table::{Kind, Row, Unit};
 
 /// A type that a snapshot's field may have.
@@ -42,37 +43,23 @@ fn number(row: &Row, text: &str) -> Result<i64, String> {
     }
 }
 
+/// Reads `text` as a count of `unit`: a plain number, or one with a suffix that comes out whole.
 fn scaled(unit: Unit, text: &str) -> Option<i64> {
-    let digits = text
-        .find(|c: char| !matches!(c, '0'..='9' | '-' | '+'))
-        .unwrap_or(text.len());
-    let (count, suffix) = (text[..digits].parse::<i64>().ok()?, text[digits..].trim());
-    if suffix.is_empty() {
+    if let Ok(count) = text.parse() {
         return Some(count);
     }
-    let suffix = suffix.to_ascii_lowercase();
-    let per_unit = match unit {
-        Unit::Bytes => 1,
-        Unit::Milliseconds => 1,
-        Unit::Seconds => 1_000,
-        Unit::Hours => 3_600_000,
+    let nanoseconds_each: u128 = match unit {
         Unit::None | Unit::Percent | Unit::Pages => return None,
+        Unit::Bytes => return units::parse_size(text).ok()?.try_into().ok(),
+        Unit::Milliseconds => 1_000_000,
+        Unit::Seconds => 1_000_000_000,
+        Unit::Hours => 3_600_000_000_000,
     };
-    let factor = match (unit, suffix.as_str()) {
-        (Unit::Bytes, "b") => 1,
-        (Unit::Bytes, "k" | "kb" | "kib") => 1 << 10,
-        (Unit::Bytes, "m" | "mb" | "mib") => 1 << 20,
-        (Unit::Bytes, "g" | "gb" | "gib") => 1 << 30,
-        (Unit::Bytes, _) => return None,
-        (_, "ms") => 1,
-        (_, "s") => 1_000,
-        (_, "m" | "min") => 60_000,
-        (_, "h") => 3_600_000,
-        (_, "d") => 86_400_000,
-        _ => return None,
-    };
-    let total = count.checked_mul(factor)?;
-    (total % per_unit == 0).then_some(total / per_unit)
+    let nanoseconds = units::parse_duration(text).ok()?.as_nanos();
+    let whole = nanoseconds % nanoseconds_each == 0;
+    whole
+        .then(|| i64::try_from(nanoseconds / nanoseconds_each).ok())
+        .flatten()
 }
 
 impl Value for bool {
@@ -279,10 +266,10 @@ impl Value for DelayLevels {
     fn parse(row: &Row, text: &str) -> Result<Self, String> {
         let text = text.trim();
         let delay = |part: &str| {
-            part.ends_with(['s', 'm', 'h', 'd'])
-                .then(|| scaled(Unit::Milliseconds, part))
-                .flatten()
-                .and_then(|ms| u64::try_from(ms).ok())
+            let number = part.strip_suffix(['s', 'm', 'h', 'd'])?;
+            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let delay = digits.then(|| units::parse_duration(part).ok()).flatten()?;
+            u64::try_from(delay.as_millis()).ok()
         };
         let delays_ms: Option<Vec<u64>> = text.split_whitespace().map(delay).collect();
         match delays_ms {

@@ -5,6 +5,7 @@ pub mod command;
 pub mod ext;
 pub mod frame;
 pub mod header;
+pub mod json;
 pub mod language;
 pub mod message;
 pub mod request;

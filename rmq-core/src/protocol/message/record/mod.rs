@@ -22,6 +22,7 @@ mod write;
 use std::fmt;
 
 use super::{properties, sysflag};
+use crate::base::crc;
 use crate::base::error::{Error, ErrorKind};
 
 pub use read::{CheckLevel, Checked, RecordRef, Records};
@@ -134,7 +135,7 @@ pub const fn body_at(sys_flag: i32) -> usize {
 /// The check sum of a body, as records carry it: CRC-32 without the sign bit.
 #[must_use]
 pub fn body_crc(body: &[u8]) -> u32 {
-    crc32fast::hash(body) & 0x7fff_ffff
+    crc::crc32(body).cast_unsigned()
 }
 
 /// Why bytes are no record, or why a message cannot become one.
