@@ -3,6 +3,7 @@
 pub mod code;
 pub mod command;
 pub mod ext;
+pub mod filter;
 pub mod frame;
 pub mod header;
 pub mod json;

@@ -1,5 +1,9 @@
 //! Messages: the stored record, its properties, ids, flags, batches and compression.
 
+pub mod batch;
+pub mod compress;
+pub mod id;
 pub mod properties;
 pub mod record;
 pub mod sysflag;
+pub mod user;

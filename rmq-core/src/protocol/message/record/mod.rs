@@ -3,11 +3,11 @@
 //! All integers are big-endian. Offsets for IPv4 hosts:
 //!
 //! ```text
-//!  0 i32 total size             40 i64 born timestamp, ms       76 i64 prepared transaction offset
-//!  4 i32 magic, V1 or V2        48 address, i32 port            84 i32 body length, body
-//!  8 i32 body CRC               56 i64 store timestamp, ms       . V1 u8 / V2 i16 topic length, topic
-//! 12 i32 queue id               64 address, i32 port             . i16 properties length, properties
-//! 16 i32 flag                   72 i32 reconsume times
+//!  0 i32 total size             40 i64 born timestamp, ms      76 i64 prepared transaction
+//!  4 i32 magic, V1 or V2        48 address, i32 port              offset
+//!  8 i32 body CRC               56 i64 store timestamp, ms     84 i32 body length, body
+//! 12 i32 queue id               64 address, i32 port            . u8 / i16 topic length, topic
+//! 16 i32 flag                   72 i32 reconsume times          . i16 length, properties
 //! 20 i64 queue offset
 //! 28 i64 physical offset
 //! 36 i32 system flag

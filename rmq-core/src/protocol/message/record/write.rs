@@ -107,7 +107,7 @@ pub struct NewRecord<'a> {
     pub body: &'a [u8],
     /// The property text of the sender.
     pub properties: &'a [u8],
-    /// Properties of the broker, appended; a separator between the two is added where it is missing.
+    /// Properties of the broker, appended; a separator between is added where it is missing.
     pub extra_properties: &'a [u8],
 }
 

@@ -1,0 +1,3 @@
+//! Which messages a subscription takes.
+
+pub mod tag;
