@@ -2,7 +2,7 @@
 //!
 //! The text is read as Apache's parser reads it: a segment without a separator, with an empty name
 //! or with an empty value does not exist; of two values under one name the later one counts; the
-//! last `\x02` may be missing. Everything here works on bytes, because a stored record may hold any.
+//! last `\x02` may be missing. Everything works on bytes, because a stored record may hold any.
 
 use std::fmt;
 
