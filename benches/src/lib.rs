@@ -1,4 +1,5 @@
 //! Measuring RocketMQ servers, rmq's and Apache's alike, over plain TCP.
 
+pub mod compare;
 pub mod load;
 pub mod peer;

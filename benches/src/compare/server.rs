@@ -1,0 +1,322 @@
+//! A nameserver and a broker as processes, rmq's or Apache's, on free ports and in folders that go
+//! away.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rmq_core::base::clock::{Clock, SystemClock};
+use rmq_core::base::error::{Error, ErrorKind, Result};
+use rmq_core::protocol::code::RequestCode;
+use tempfile::TempDir;
+
+use super::machine::resident_mib;
+use crate::peer::Peer;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// The version of Apache RocketMQ that is measured.
+pub const APACHE_VERSION: &str = "5.5.0";
+
+/// Whose servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker {
+    /// Apache RocketMQ.
+    Apache,
+    /// rmq.
+    Rmq,
+}
+
+impl Maker {
+    /// The heading of its column.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Apache => format!("Apache {APACHE_VERSION}"),
+            Self::Rmq => format!("rmq {}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The folder with `mqnamesrv` and `mqbroker`.
+    pub rmq: PathBuf,
+    /// The folder with Apache's jars.
+    pub apache: PathBuf,
+    /// Where stores are made: the disk that is measured.
+    pub stores: PathBuf,
+}
+
+/// A process that is ended when it is dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    name: &'static str,
+    log: PathBuf,
+}
+
+impl Process {
+    fn resident_mib(&self) -> f64 {
+        resident_mib(self.child.id()).unwrap_or(0.0)
+    }
+
+    /// Asks it to end and waits; kills it when that takes too long.
+    fn stop(&mut self) {
+        let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+        if ended(&mut self.child) {
+            return;
+        }
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let clock = SystemClock::new();
+        while !ended(&mut self.child) && clock.monotonic() < STOP_LIMIT {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The last lines that it printed.
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A running nameserver and broker.
+#[derive(Debug)]
+pub struct Pair {
+    // Fields are dropped in this order: first the broker, last the folder.
+    broker: Process,
+    namesrv: Process,
+    /// The address of the broker.
+    pub address: SocketAddr,
+    /// From the start of each process to its first answer.
+    pub namesrv_start: Duration,
+    /// From the start of each process to its first answer.
+    pub broker_start: Duration,
+    _dir: TempDir,
+}
+
+impl Pair {
+    /// Starts both; `sync_flush` makes every message durable before it is acknowledged.
+    ///
+    /// # Errors
+    /// When a process does not start or does not answer within a minute.
+    pub fn start(maker: Maker, programs: &Programs, sync_flush: bool) -> Result<Self> {
+        let io = |e| Error::io("start", "temporary folder", e);
+        let dir = tempfile::Builder::new()
+            .prefix("rmq-compare-")
+            .tempdir_in(&programs.stores)
+            .map_err(io)?;
+        let namesrv_port = free_port(&[])?;
+        let broker_port = free_port(&[-2, 1])?;
+        let namesrv_conf = format!("listenPort={namesrv_port}\n");
+        let root = dir.path().display();
+        let broker_conf = format!(
+            "brokerClusterName=compare\nbrokerName=broker-a\nbrokerId=0\nbrokerIP1=127.0.0.1\n\
+             listenPort={broker_port}\nnamesrvAddr=127.0.0.1:{namesrv_port}\n\
+             storePathRootDir={root}/store\nstorePathCommitLog={root}/store/commitlog\n\
+             flushDiskType={}\n",
+            if sync_flush {
+                "SYNC_FLUSH"
+            } else {
+                "ASYNC_FLUSH"
+            }
+        );
+        fs::write(dir.path().join("namesrv.conf"), namesrv_conf).map_err(io)?;
+        fs::write(dir.path().join("broker.conf"), broker_conf).map_err(io)?;
+        let spawn = |name, role| spawn(maker, programs, dir.path(), name, role);
+        let (namesrv, namesrv_start) = started(spawn("namesrv", Role::Namesrv)?, namesrv_port)?;
+        let (broker, broker_start) = started(spawn("broker", Role::Broker)?, broker_port)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
+        Ok(Self {
+            broker,
+            namesrv,
+            address,
+            namesrv_start,
+            broker_start,
+            _dir: dir,
+        })
+    }
+
+    /// Resident memory of nameserver and broker in MiB.
+    #[must_use]
+    pub fn resident_mib(&self) -> (f64, f64) {
+        (self.namesrv.resident_mib(), self.broker.resident_mib())
+    }
+
+    /// Stops the broker, then the nameserver.
+    pub fn stop(mut self) {
+        self.broker.stop();
+        self.namesrv.stop();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Namesrv,
+    Broker,
+}
+
+fn spawn(
+    maker: Maker,
+    programs: &Programs,
+    dir: &Path,
+    name: &'static str,
+    role: Role,
+) -> Result<Process> {
+    let mut command = match maker {
+        Maker::Apache => java(programs, dir, role),
+        Maker::Rmq => Command::new(programs.rmq.join(match role {
+            Role::Namesrv => "mqnamesrv",
+            Role::Broker => "mqbroker",
+        })),
+    };
+    let log = dir.join(format!("{name}.out"));
+    let io = |e| Error::io("start", format!("{command:?}"), e);
+    let out = File::create(&log).map_err(io)?;
+    let err = out.try_clone().map_err(io)?;
+    let shown = format!("{command:?}");
+    let child = command
+        .arg("-c")
+        .arg(dir.join(format!("{name}.conf")))
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env_remove("NAMESRV_ADDR")
+        .env_remove("ROCKETMQ_HOME")
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .spawn()
+        .map_err(|e| Error::io("start", shown, e))?;
+    Ok(Process { child, name, log })
+}
+
+/// Apache's servers with a heap for figures, not for tests.
+fn java(programs: &Programs, dir: &Path, role: Role) -> Command {
+    let mut command = Command::new("java");
+    command.args([
+        "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
+        "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
+        "--add-opens=java.base/java.nio=ALL-UNNAMED",
+        "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+        "-XX:+UseG1GC",
+    ]);
+    command.args(match role {
+        Role::Namesrv => ["-Xms512m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"],
+        Role::Broker => ["-Xms4g", "-Xmx4g", "-XX:MaxDirectMemorySize=8g"],
+    });
+    command
+        .arg(format!("-Drocketmq.home.dir={}", dir.display()))
+        .arg(format!("-Duser.home={}", dir.display()))
+        .arg("-cp")
+        .arg(programs.apache.join("*"))
+        .arg(match role {
+            Role::Namesrv => "org.apache.rocketmq.namesrv.NamesrvStartup",
+            Role::Broker => "org.apache.rocketmq.broker.BrokerStartup",
+        });
+    command
+}
+
+/// Waits until the process answers a request, and says how long that took.
+fn started(mut process: Process, port: u16) -> Result<(Process, Duration)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let code = match process.name {
+        "namesrv" => RequestCode::GET_BROKER_CLUSTER_INFO,
+        _ => RequestCode::GET_BROKER_RUNTIME_INFO,
+    };
+    let clock = SystemClock::new();
+    loop {
+        let answer = Peer::connect(address).and_then(|mut peer| peer.must(code, &[]));
+        if answer.is_ok() {
+            return Ok((process, clock.monotonic()));
+        }
+        let ended = !matches!(process.child.try_wait(), Ok(None));
+        if ended || clock.monotonic() > START_LIMIT {
+            let what = if ended { "ended" } else { "did not answer" };
+            let why = answer.err().map_or(String::new(), |e| e.to_string());
+            let context = format!("{} {what}: {why}: {}", process.name, process.last_words());
+            return Err(Error::new(ErrorKind::Unreachable, "start", context));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A port that is free, and so are its neighbours at these distances.
+fn free_port(neighbours: &[i32]) -> Result<u16> {
+    let io = |e| Error::io("free port", "127.0.0.1", e);
+    for _ in 0..100 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?;
+        let port = listener.local_addr().map_err(io)?.port();
+        let free = |distance: &i32| {
+            let port = u16::try_from(i32::from(port) + distance).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+        };
+        if neighbours.iter().all(|distance| free(distance).is_some()) {
+            return Ok(port);
+        }
+    }
+    Err(Error::new(
+        ErrorKind::AddressInUse,
+        "free port",
+        "none found",
+    ))
+}
+
+/// Copies Apache's jars below `target` by Maven, once, and returns their folder.
+///
+/// # Errors
+/// When Maven is missing or fails.
+pub fn fetch_apache(pom: &Path, target: &Path) -> Result<PathBuf> {
+    let jars = target.join(format!("apache-{APACHE_VERSION}/lib"));
+    if jars
+        .join(format!("rocketmq-broker-{APACHE_VERSION}.jar"))
+        .exists()
+    {
+        return Ok(jars);
+    }
+    let status = Command::new("mvn")
+        .args(["-q", "-B", "dependency:copy-dependencies", "-f"])
+        .arg(pom)
+        .arg(format!("-Drocketmq.version={APACHE_VERSION}"))
+        .arg(format!("-DoutputDirectory={}", jars.display()))
+        .status()
+        .map_err(|e| Error::io("mvn", "copy Apache's jars", e))?;
+    if !status.success() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "mvn",
+            "it did not copy Apache's jars",
+        ));
+    }
+    Ok(jars)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_have_free_neighbours() {
+        let port = free_port(&[-2, 1]).unwrap();
+        for p in [port - 2, port, port + 1] {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, p)).unwrap();
+        }
+    }
+}
