@@ -118,7 +118,7 @@ bench:
 
 bless: bindings/node/node_modules/.package-lock.json
 	RMQ_BLESS=1 cargo test --quiet -p rmq-ffi --test header
-	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test tidy
+	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test config
 	cd bindings/node && RMQ_BLESS=1 node build.mjs
 
 # cargo-fuzz needs a nightly compiler; without them the property tests run for longer instead.

@@ -5,6 +5,8 @@
 mod calls;
 #[path = "tidy/dead.rs"]
 mod dead;
+#[path = "tidy/keys.rs"]
+mod keys;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/lexer.rs"]
@@ -52,6 +54,24 @@ fn text_is_plain_narrow_and_free_of_machine_paths() {
 #[test]
 fn every_source_file_is_reached() {
     assert_none(&dead::check(&tree::load()));
+}
+
+#[test]
+fn every_configuration_key_is_documented() {
+    let files = tree::load();
+    let page = files
+        .iter()
+        .find(|file| file.path == "docs/configuration.md");
+    let page = page.map_or("", |file| &file.text);
+    let wrong: Vec<String> = keys::TABLES
+        .iter()
+        .flat_map(|rows| keys::check(page, rows))
+        .collect();
+    assert_none(&wrong);
+    assert!(
+        keys::TABLES.iter().map(|rows| rows.len()).sum::<usize>() > 100,
+        "keys are missing"
+    );
 }
 
 #[test]

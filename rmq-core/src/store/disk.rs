@@ -1,4 +1,4 @@
-//! The file system as a dependency: the real one, one in memory that can lose power, one that fails.
+//! The file system as a dependency: a real one, one in memory that can lose power, one that fails.
 //!
 //! Paths are used as given. Every method may block and may be called from any thread.
 

@@ -1,5 +1,6 @@
 //! What holds for text of any language: size, width, characters, and no path of one machine.
 
+use crate::lexer::{Kind, Token};
 use crate::tree::File;
 
 /// Lines of a file outside its tests.
@@ -9,6 +10,8 @@ pub(crate) const CODE_LINES_REVIEW: usize = 600;
 /// Lines of tests at the end of a file; more of them move to a file of their own.
 const INLINE_TEST_LINES_MAX: usize = 200;
 const COLUMNS_MAX: usize = 100;
+/// A string literal in a test that is longer than this may widen its line.
+const SAMPLE_MIN: usize = 70;
 
 /// Endings of source written by hand.
 const CODE: [&str; 15] = [
@@ -31,7 +34,10 @@ pub(crate) fn check(file: &File) -> Vec<String> {
                 wrong.push(file.at(number, format!("{odd:?} is not ASCII")));
             }
             let columns = line.chars().count();
-            if columns > COLUMNS_MAX && !WIDE.contains(&file.extension()) {
+            let fits = columns <= COLUMNS_MAX
+                || WIDE.contains(&file.extension())
+                || is_long_sample(file, number);
+            if !fits {
                 wrong.push(file.at(number, format!("{columns} columns")));
             }
         }
@@ -40,6 +46,18 @@ pub(crate) fn check(file: &File) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether the line is wide because of a sample in a test, which is clearer in one piece.
+fn is_long_sample(file: &File, line: usize) -> bool {
+    let Some(source) = &file.source else {
+        return false;
+    };
+    let long = |token: &&Token| match &token.kind {
+        Kind::Text(text) => token.line == line && text.chars().count() > SAMPLE_MIN,
+        _ => false,
+    };
+    (file.is_test() || source.is_test_line(line)) && source.tokens.iter().any(|t| long(&t))
 }
 
 /// Lines that are code and not a test: neither blank nor a comment.
@@ -149,6 +167,17 @@ mod tests {
         assert_eq!(wrong("Makefile", "# caf\u{e9}"), 1);
         assert_eq!(wrong("a.rs", "// \u{2192}"), 1);
         assert_eq!(wrong("README.md", "\u{2192}"), 0);
+    }
+
+    #[test]
+    fn long_samples_of_tests_may_stand_in_one_piece() {
+        let line = |n| format!("const A: &str = \"{}\";", "x".repeat(n));
+        assert_eq!(wrong("rmq-core/src/a/tests.rs", &line(120)), 0);
+        assert_eq!(wrong("rmq-core/src/a.rs", &line(120)), 1);
+        let wide = format!("let {} = \"{}\";", "y".repeat(60), "x".repeat(60));
+        assert_eq!(wrong("rmq-core/src/a/tests.rs", &wide), 1);
+        let inline = format!("#[cfg(test)]\nmod t {{\n{}\n}}\n", line(120));
+        assert_eq!(wrong("rmq-core/src/a.rs", &inline), 0);
     }
 
     #[test]
