@@ -21,10 +21,6 @@ settings! {
             idle_timeout_s: u32, "serverChannelMaxIdleTimeSeconds" =
                 is("120").range(0, SECONDS_MAX).seconds(),
                 "Silence after which a connection is closed; 0 never.";
-            send_buffer_bytes: usize, "serverSocketSndBufSize" = is("0").range(0, GIB).bytes(),
-                "Send buffer of a socket; 0 leaves it to the system.";
-            receive_buffer_bytes: usize, "serverSocketRcvBufSize" = is("0").range(0, GIB).bytes(),
-                "Receive buffer of a socket; 0 leaves it to the system.";
             backlog: u32, "serverSocketBacklog" = is("1024").range(1, 65_535),
                 "Connections that may wait to be accepted.";
             shutdown_wait_s: u32, "shutdownWaitTimeSeconds" =
@@ -32,28 +28,41 @@ settings! {
                 "Longest time that a stop waits for answers to leave.";
             reactor_threads: usize, "rmq.reactorThreads" = is("0").range(0, 256),
                 "Threads that serve connections; 0 takes one for each processor.";
-            max_connections: usize, "rmq.maxConnections" = is("60000").range(1, 10_000_000),
+            max_connections: usize, "rmq.maxConnections" = is("100000").range(1, 10_000_000),
                 "Connections open at once; the next one is accepted and closed.";
-            frame_bytes_max: usize, "rmq.frameBytesMax" =
+            max_frame_bytes: usize, "rmq.maxFrameBytes" =
                 is("16777216").range(4_096, GIB).bytes(),
                 "Largest frame, its length field included; a larger one closes the connection.";
-            header_bytes_max: usize, "rmq.headerBytesMax" =
-                is("1048576").range(1_024, 1 << 24).bytes(),
-                "Largest header of a frame; a larger one closes the connection.";
             read_buffer_bytes: usize, "rmq.readBufferBytes" =
-                is("524288").range(16_384, 1 << 26).bytes(),
-                "Read buffer of one reactor thread; larger frames get one of their own.";
-            turn_bytes_max: usize, "rmq.turnBytesMax" =
-                is("1048576").range(16_384, 1 << 28).bytes(),
-                "Bytes read from one connection before the others have their turn.";
+                is("262144").range(16_384, 1 << 26).bytes(),
+                "Bytes read from one connection before the next has its turn: the read buffer of \
+                 a reactor thread.";
+            frames_per_call: usize, "rmq.framesPerCall" = is("256").range(1, 1_000_000),
+                "Frames of one connection handled before its unsent bytes are looked at.";
             outbox_soft_bytes: usize, "rmq.outboxSoftBytes" =
-                is("4194304").range(65_536, GIB).bytes(),
+                is("1048576").range(4_096, GIB).bytes(),
                 "Unsent bytes at which a connection is no longer read, until they have left.";
             outbox_hard_bytes: usize, "rmq.outboxHardBytes" =
-                is("268435456").range(65_536, 16 * GIB).bytes(),
+                is("134217728").range(4_096, 16 * GIB).bytes(),
                 "Unsent bytes at which a connection is closed.";
+            retained_buffer_bytes: usize, "rmq.retainedBufferBytes" =
+                is("262144").range(0, GIB).bytes(),
+                "Largest buffer that is kept for the next use.";
+            frame_timeout_ms: u64, "rmq.frameTimeout" = is("60000").range(1, 86_400_000).ms(),
+                "Longest time from the first to the last byte of a frame.";
+            close_timeout_ms: u64, "rmq.closeTimeout" = is("3000").range(1, 86_400_000).ms(),
+                "Time that a closed connection has to take what was put out for it.";
+            accepts_per_turn: usize, "rmq.acceptsPerTurn" = is("64").range(1, 100_000),
+                "Connections accepted before the open ones have their turn.";
+            mailbox_commands: usize, "rmq.mailboxCommands" =
+                is("1048576").range(1_024, 1 << 30),
+                "Answers and closings of other threads that wait for one reactor thread.";
         }
         accepted {
+            "serverSocketSndBufSize": Int = is("0"),
+                "Send buffer of a socket; 0 leaves it to the system.";
+            "serverSocketRcvBufSize": Int = is("0"),
+                "Receive buffer of a socket; 0 leaves it to the system.";
             "serverWorkerThreads": Int = is("8"),
                 "Codec and handshake threads; rmq's reactors do that work.";
             "serverCallbackExecutorThreads": Int = is("0"),
@@ -87,15 +96,15 @@ settings! {
                 "Silence after which an outgoing connection is closed; 0 never.";
             in_flight_max: usize, "clientAsyncSemaphoreValue" = is("65535").range(1, 10_000_000),
                 "Outgoing requests in flight at once.";
-            send_buffer_bytes: usize, "clientSocketSndBufSize" = is("0").range(0, GIB).bytes(),
-                "Send buffer of an outgoing socket; 0 leaves it to the system.";
-            receive_buffer_bytes: usize, "clientSocketRcvBufSize" = is("0").range(0, GIB).bytes(),
-                "Receive buffer of an outgoing socket; 0 leaves it to the system.";
             reconnect_interval_max_s: u32, "maxReconnectIntervalTimeSeconds" =
                 is("60").range(1, SECONDS_MAX).seconds(),
                 "Longest pause between attempts to reach an address.";
         }
         accepted {
+            "clientSocketSndBufSize": Int = is("0"),
+                "Send buffer of an outgoing socket; 0 leaves it to the system.";
+            "clientSocketRcvBufSize": Int = is("0"),
+                "Receive buffer of an outgoing socket; 0 leaves it to the system.";
             "clientWorkerThreads": Int = is("4"), "Codec threads for outgoing connections.";
             "clientCallbackExecutorThreads": Int =
                 computed("one for each processor", |e| Some(e.cores.to_string())),

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::config;
+
+/// Long enough to be never, short enough to be added to any time.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Every bound of the network layer. A value of zero is raised to the smallest that works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -58,6 +63,38 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The bounds that a server's configuration asks for.
+    #[must_use]
+    pub fn of_server(config: &config::ServerConfig) -> Self {
+        Self {
+            max_connections: config.max_connections,
+            max_frame_bytes: config.max_frame_bytes,
+            read_buffer_bytes: config.read_buffer_bytes,
+            frames_per_call: config.frames_per_call,
+            outbox_soft_bytes: config.outbox_soft_bytes,
+            outbox_hard_bytes: config.outbox_hard_bytes,
+            retained_buffer_bytes: config.retained_buffer_bytes,
+            idle_timeout: seconds_or_never(config.idle_timeout_s),
+            frame_timeout: Duration::from_millis(config.frame_timeout_ms),
+            close_timeout: Duration::from_millis(config.close_timeout_ms),
+            backlog: config.backlog,
+            accepts_per_turn: config.accepts_per_turn,
+            mailbox_commands: config.mailbox_commands,
+            ..Self::default()
+        }
+    }
+
+    /// The bounds that the configuration of outgoing connections asks for; frames are bounded as
+    /// those of `server`.
+    #[must_use]
+    pub fn of_client(config: &config::ClientConfig, server: &config::ServerConfig) -> Self {
+        Self {
+            idle_timeout: seconds_or_never(config.idle_timeout_s),
+            connect_timeout: Duration::from_millis(config.connect_timeout_ms),
+            ..Self::of_server(server)
+        }
+    }
+
     /// The same with every value at least what the code needs to make progress.
     pub(crate) fn usable(mut self) -> Self {
         let least_time = Duration::from_millis(1);
@@ -83,5 +120,12 @@ impl Limits {
         }
         self.backlog = self.backlog.max(1);
         self
+    }
+}
+
+fn seconds_or_never(seconds: u32) -> Duration {
+    match seconds {
+        0 => NEVER,
+        seconds => Duration::from_secs(seconds.into()),
     }
 }
