@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use rmq_benches::load::frames::SendKind;
 use rmq_benches::load::{Operation, Plan, run};
+use rmq_benches::null::NullServer;
 use rmq_benches::peer::{Peer, resolve};
 use rmq_core::base::error::{Error, ErrorKind, Result};
 use rmq_core::protocol::frame::Serialize;
@@ -85,6 +86,9 @@ struct Args {
     /// Stop after this many requests, if that comes before --seconds
     #[arg(long)]
     count: Option<u64>,
+    /// Be a server that stores nothing and answers at once, on this port, instead
+    #[arg(long, conflicts_with_all = ["nameserver", "broker"])]
+    null_server: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -137,6 +141,12 @@ impl Args {
 }
 
 fn measure(args: &Args) -> Result<bool> {
+    if let Some(port) = args.null_server {
+        let server = NullServer::start(port)?;
+        println!("{}", server.address());
+        server.wait();
+        return Ok(true);
+    }
     let plan = args.plan()?;
     if !matches!(plan.operation, Operation::Pull(_)) {
         plan.create_topic()?;

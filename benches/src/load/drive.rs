@@ -27,8 +27,6 @@ use super::work::Work;
 const READ_LEN: usize = 256 * 1024;
 /// Latencies above count as this.
 const LATENCY_MAX_NS: u64 = 120_000_000_000;
-/// How long answers to the last requests are waited for.
-const DRAIN: Duration = Duration::from_secs(10);
 /// The loop looks at the clock at least this often.
 const TURN_MAX: Duration = Duration::from_millis(20);
 const TIMER: Token = Token(usize::MAX - 1);
@@ -200,7 +198,7 @@ impl Run<'_> {
         let now = self.clock.monotonic();
         let waiting = self.connections.iter().any(|c| c.open && c.in_flight() > 0);
         let dead = self.connections.iter().all(|c| !c.open);
-        dead || now >= self.tally.until && (!waiting || now >= self.tally.until + DRAIN)
+        dead || now >= self.tally.until && (!waiting || now >= self.tally.until + self.plan.drain)
     }
 
     fn fill_windows(&mut self) {

@@ -57,6 +57,8 @@ pub struct Plan {
     pub measure: Duration,
     /// Ends the measurement after so many requests, if that comes first.
     pub count: Option<u64>,
+    /// How long answers to the last requests are waited for.
+    pub drain: Duration,
 }
 
 impl Plan {
@@ -76,6 +78,7 @@ impl Plan {
             warm_up: Duration::from_secs(2),
             measure: Duration::from_secs(10),
             count: None,
+            drain: Duration::from_secs(10),
         }
     }
 
