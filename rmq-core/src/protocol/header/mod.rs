@@ -6,6 +6,7 @@
 pub(crate) mod binary;
 pub(crate) mod json;
 pub(crate) mod scan;
+mod scan_json;
 pub(crate) mod text;
 
 pub use json::DEPTH_MAX;
@@ -72,7 +73,7 @@ impl Head {
 #[must_use]
 pub fn peek_head(frame: FrameRef<'_>) -> Option<Head> {
     match frame.serialize {
-        Serialize::Json => scan::json_head(frame.header),
+        Serialize::Json => scan_json::head(frame.header),
         Serialize::Rocketmq => binary::head(frame.header),
     }
 }
@@ -81,9 +82,9 @@ pub fn peek_head(frame: FrameRef<'_>) -> Option<Head> {
 #[must_use]
 pub fn peek_code(frame: FrameRef<'_>) -> Option<i32> {
     match frame.serialize {
-        Serialize::Json => match scan::json_leading_code(frame.header) {
+        Serialize::Json => match scan_json::leading_code(frame.header) {
             Some(code) => Some(code),
-            None => scan::json_head(frame.header).map(|head| head.code),
+            None => scan_json::head(frame.header).map(|head| head.code),
         },
         Serialize::Rocketmq => binary::head(frame.header).map(|head| head.code),
     }

@@ -5,6 +5,31 @@ pub(crate) fn clip(text: &str, len: usize) -> &str {
     &text[..text.floor_char_boundary(len)]
 }
 
+/// The position of the next byte that is `A` or `B`, at or after `at`; eight bytes at a time.
+#[inline]
+pub(crate) fn find<const A: u8, const B: u8>(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let (all_a, all_b) = const { (u64::from_be_bytes([A; 8]), u64::from_be_bytes([B; 8])) };
+    while let Some(chunk) = bytes.get(at..)?.first_chunk() {
+        let word = u64::from_be_bytes(*chunk);
+        let found = zero_bytes(word ^ all_a) | zero_bytes(word ^ all_b);
+        if found != 0 {
+            return Some(at + found.leading_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = &bytes[at..];
+    rest.iter()
+        .position(|byte| *byte == A || *byte == B)
+        .map(|found| at + found)
+}
+
+/// The high bit of each byte that is zero, exactly: no carry leaves a byte.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    const LOW_BITS: u64 = u64::from_be_bytes([0x7F; 8]);
+    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
+}
+
 /// Appends `value` in decimal.
 pub(crate) fn write_int(out: &mut Vec<u8>, value: i64) {
     let mut digits = [0_u8; 20];
@@ -100,7 +125,7 @@ fn write_escape(out: &mut Vec<u8>, code: u16) {
 /// it has an escape that fastjson refuses. Half a surrogate pair becomes U+FFFD.
 pub(crate) fn unescape(raw: &str, out: &mut String) -> bool {
     let mut rest = raw;
-    while let Some(at) = rest.bytes().position(|byte| byte == b'\\') {
+    while let Some(at) = find::<b'\\', b'\\'>(rest.as_bytes(), 0) {
         out.push_str(&rest[..at]);
         rest = match rest.as_bytes().get(at + 1) {
             Some(b'u') => match unescape_unicode(&rest[at..]) {
@@ -148,6 +173,11 @@ fn short_escape(byte: u8) -> Option<char> {
 
 /// The character of the `\uXXXX` at the start of `text`, and the bytes it takes.
 fn unescape_unicode(text: &str) -> Option<(char, usize)> {
+    // The separators of properties, and what cautious encoders escape.
+    if let [_, _, b'0', b'0', high @ b'0'..=b'7', low, ..] = text.as_bytes() {
+        let low = char::from(*low).to_digit(16)?;
+        return Some((char::from((high - b'0') << 4 | low as u8), 6));
+    }
     let high = hex(text, 2, 6)?;
     if let Some(c) = char::from_u32(high) {
         return Some((c, 6));
@@ -220,6 +250,19 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn finds_the_first_quote_or_backslash_at_every_distance() {
+        for len in 0..40 {
+            for end in [b'"', b'\\'] {
+                let mut bytes = vec![0xFF; len];
+                bytes.extend_from_slice(&[end, b'"', b'\\', 0x5D, 0x23, 0, 0, 0, 0, 0]);
+                assert_eq!(find::<b'"', b'\\'>(&bytes, 0), Some(len));
+                assert_eq!(find::<b'"', b'\\'>(&bytes[..len], 0), None);
+            }
+        }
+        assert_eq!(find::<b'"', b'\\'>(b"ab", 3), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod pull;
 pub mod push;
 pub mod query;
 pub mod send;
+#[cfg(test)]
+mod testing;
 pub mod topic;
 pub mod transaction;
 

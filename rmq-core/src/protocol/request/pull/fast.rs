@@ -31,21 +31,46 @@ struct PullSlots;
 impl Slots<{ slot::COUNT }> for PullSlots {
     #[inline]
     fn slot(_: i32, key: &[u8]) -> Option<usize> {
-        Some(match key {
-            b"consumerGroup" => slot::CONSUMER_GROUP,
-            b"topic" => slot::TOPIC,
-            b"queueId" => slot::QUEUE_ID,
-            b"queueOffset" => slot::QUEUE_OFFSET,
-            b"maxMsgNums" => slot::MAX_MSG_NUMS,
-            b"sysFlag" => slot::SYS_FLAG,
-            b"commitOffset" => slot::COMMIT_OFFSET,
-            b"suspendTimeoutMillis" => slot::SUSPEND_TIMEOUT,
-            b"subscription" => slot::SUBSCRIPTION,
-            b"subVersion" => slot::SUB_VERSION,
-            b"expressionType" => slot::EXPRESSION_TYPE,
-            b"maxMsgBytes" => slot::MAX_MSG_BYTES,
-            b"requestSource" => slot::REQUEST_SOURCE,
-            b"proxyFrowardClientId" => slot::PROXY_CLIENT_ID,
+        // By length first: most keys are then compared once.
+        Some(match key.len() {
+            5 => match key {
+                b"topic" => slot::TOPIC,
+                _ => return None,
+            },
+            7 => match key {
+                b"queueId" => slot::QUEUE_ID,
+                b"sysFlag" => slot::SYS_FLAG,
+                _ => return None,
+            },
+            10 => match key {
+                b"maxMsgNums" => slot::MAX_MSG_NUMS,
+                b"subVersion" => slot::SUB_VERSION,
+                _ => return None,
+            },
+            11 => match key {
+                b"queueOffset" => slot::QUEUE_OFFSET,
+                b"maxMsgBytes" => slot::MAX_MSG_BYTES,
+                _ => return None,
+            },
+            12 => match key {
+                b"commitOffset" => slot::COMMIT_OFFSET,
+                b"subscription" => slot::SUBSCRIPTION,
+                _ => return None,
+            },
+            13 => match key {
+                b"consumerGroup" => slot::CONSUMER_GROUP,
+                b"requestSource" => slot::REQUEST_SOURCE,
+                _ => return None,
+            },
+            14 => match key {
+                b"expressionType" => slot::EXPRESSION_TYPE,
+                _ => return None,
+            },
+            20 => match key {
+                b"suspendTimeoutMillis" => slot::SUSPEND_TIMEOUT,
+                b"proxyFrowardClientId" => slot::PROXY_CLIENT_ID,
+                _ => return None,
+            },
             _ => return None,
         })
     }

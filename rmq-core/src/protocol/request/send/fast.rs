@@ -23,21 +23,52 @@ impl Slots<{ slot::COUNT }> for SendSlots {
 }
 
 fn long_name_slot(key: &[u8]) -> Option<usize> {
-    Some(match key {
-        b"producerGroup" => slot::PRODUCER_GROUP,
-        b"topic" => slot::TOPIC,
-        b"defaultTopic" => slot::DEFAULT_TOPIC,
-        b"defaultTopicQueueNums" => slot::DEFAULT_TOPIC_QUEUE_NUMS,
-        b"queueId" => slot::QUEUE_ID,
-        b"sysFlag" => slot::SYS_FLAG,
-        b"bornTimestamp" => slot::BORN_TIMESTAMP,
-        b"flag" => slot::FLAG,
-        b"properties" => slot::PROPERTIES,
-        b"reconsumeTimes" => slot::RECONSUME_TIMES,
-        b"unitMode" => slot::UNIT_MODE,
-        b"maxReconsumeTimes" => slot::MAX_RECONSUME_TIMES,
-        b"batch" => slot::BATCH,
-        b"bname" => slot::BROKER_NAME,
+    // By length first: most keys are then compared once.
+    Some(match key.len() {
+        4 => match key {
+            b"flag" => slot::FLAG,
+            _ => return None,
+        },
+        5 => match key {
+            b"topic" => slot::TOPIC,
+            b"batch" => slot::BATCH,
+            b"bname" => slot::BROKER_NAME,
+            _ => return None,
+        },
+        7 => match key {
+            b"queueId" => slot::QUEUE_ID,
+            b"sysFlag" => slot::SYS_FLAG,
+            _ => return None,
+        },
+        8 => match key {
+            b"unitMode" => slot::UNIT_MODE,
+            _ => return None,
+        },
+        10 => match key {
+            b"properties" => slot::PROPERTIES,
+            _ => return None,
+        },
+        12 => match key {
+            b"defaultTopic" => slot::DEFAULT_TOPIC,
+            _ => return None,
+        },
+        13 => match key {
+            b"producerGroup" => slot::PRODUCER_GROUP,
+            b"bornTimestamp" => slot::BORN_TIMESTAMP,
+            _ => return None,
+        },
+        14 => match key {
+            b"reconsumeTimes" => slot::RECONSUME_TIMES,
+            _ => return None,
+        },
+        17 => match key {
+            b"maxReconsumeTimes" => slot::MAX_RECONSUME_TIMES,
+            _ => return None,
+        },
+        21 => match key {
+            b"defaultTopicQueueNums" => slot::DEFAULT_TOPIC_QUEUE_NUMS,
+            _ => return None,
+        },
         _ => return None,
     })
 }
