@@ -44,7 +44,7 @@ struct Args {
         long,
         short,
         value_delimiter = ',',
-        required_unless_present = "nameserver"
+        required_unless_present_any = ["nameserver", "null_server"]
     )]
     broker: Vec<String>,
     /// What to do
