@@ -1,5 +1,6 @@
 //! L1: bytes to types and back; pure.
 
+pub mod body;
 pub mod code;
 pub mod command;
 pub mod ext;
