@@ -7,12 +7,15 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rmq_core::base::{ErrorKind, thread};
-use rmq_core::net::Limits;
+use rmq_core::net::{CloseReason, ConnectionId, Handler, Io, Limits, Peer, Server};
+use rmq_core::protocol::frame::FrameRef;
 use support::*;
 
 #[test]
@@ -135,7 +138,7 @@ fn a_port_in_use_is_one_clear_error() {
     let taken = server.local_addr(0).unwrap();
     let mut second = config(1, Limits::default());
     second.listeners = vec![(any_port(), 0), (taken, 1)];
-    let error = rmq_core::net::Server::start(second, |_, _| unreachable!()).unwrap_err();
+    let error = Server::start(second, |_, _| unreachable!()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddressInUse);
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
@@ -228,16 +231,14 @@ fn a_slow_reader_stops_being_read_and_comes_back() {
         }
     });
     // Nothing is read here until the server has stopped taking requests.
-    let mut before = usize::MAX;
-    eventually("the server stopped reading", || {
-        std::thread::sleep(Duration::from_millis(50));
-        let now = seen.frames.load(Ordering::SeqCst);
-        std::mem::replace(&mut before.clone(), now) == now || now < REQUESTS
-    });
-    std::thread::sleep(Duration::from_millis(100));
-    before = seen.frames.load(Ordering::SeqCst);
+    let (mut before, mut taken) = (0, 1);
+    while before < taken {
+        std::thread::sleep(Duration::from_millis(150));
+        before = taken;
+        taken = seen.frames.load(Ordering::SeqCst);
+    }
     assert!(
-        before < REQUESTS,
+        taken < REQUESTS,
         "everything was read although nobody took the answers"
     );
     // A second connection is served meanwhile.
@@ -399,4 +400,83 @@ fn kill_and_drop_are_abrupt_and_leave_nothing() {
 fn assert_refused(addr: SocketAddr) {
     let error = TcpStream::connect(addr).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+/// Asks to be called every few milliseconds, and is not drained before it has been called often.
+struct Ticking {
+    seen: Arc<Seen>,
+    ticks: u32,
+}
+
+impl Handler for Ticking {
+    fn opened(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _peer: &Peer) {}
+
+    fn frames(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _frames: &[FrameRef<'_>]) {}
+
+    fn closed(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _reason: &CloseReason) {}
+
+    fn woken(&mut self, io: &mut Io<'_>) {
+        // From its own thread it is called again, not at once but in the next turn.
+        if self.seen.woken.fetch_add(1, Ordering::SeqCst) == 0 {
+            io.reactor().wake();
+        }
+    }
+
+    fn tick(&mut self, io: &mut Io<'_>, now: Duration) -> Option<Duration> {
+        assert_eq!(now, io.now());
+        self.ticks += 1;
+        self.seen.calls.fetch_add(1, Ordering::SeqCst);
+        Some(now + Duration::from_millis(2))
+    }
+
+    fn drained(&mut self, _io: &mut Io<'_>) -> bool {
+        self.ticks >= 50
+    }
+}
+
+#[test]
+fn handlers_are_called_when_they_asked_and_drain_before_the_end() {
+    let seen = Arc::new(Seen::default());
+    let server = Server::start(config(1, Limits::default()), |_, _| {
+        Box::new(Ticking {
+            seen: Arc::clone(&seen),
+            ticks: 0,
+        })
+    })
+    .unwrap();
+    eventually("ticks without events", || {
+        seen.calls.load(Ordering::SeqCst) > 5
+    });
+    server.reactors()[0].wake();
+    eventually("woken by itself", || seen.woken.load(Ordering::SeqCst) == 2);
+    server.shutdown(LONG).unwrap();
+    assert!(seen.calls.load(Ordering::SeqCst) >= 50);
+    assert_eq!(seen.woken.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_handler_that_blocks_is_left_behind_at_the_deadline() {
+    struct Stuck(mpsc::Receiver<()>);
+    impl Handler for Stuck {
+        fn opened(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _peer: &Peer) {}
+        fn frames(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _f: &[FrameRef<'_>]) {}
+        fn closed(&mut self, _io: &mut Io<'_>, _conn: ConnectionId, _reason: &CloseReason) {}
+        fn woken(&mut self, _io: &mut Io<'_>) {
+            let _ = self.0.recv();
+        }
+        fn tick(&mut self, _io: &mut Io<'_>, _now: Duration) -> Option<Duration> {
+            None
+        }
+    }
+    let (release, held) = mpsc::channel();
+    let mut held = Some(held);
+    let server = Server::start(config(1, Limits::default()), |_, _| {
+        Box::new(Stuck(held.take().unwrap()))
+    })
+    .unwrap();
+    server.reactors()[0].wake();
+    let error = server.shutdown(Duration::from_millis(10)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    drop(release);
+    server.shutdown(LONG).unwrap();
 }

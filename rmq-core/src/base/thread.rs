@@ -170,6 +170,12 @@ impl ProcessMark {
         }
     }
 
+    /// A mark that no process carries: what a forked child sees.
+    #[cfg(test)]
+    pub(crate) fn foreign() -> Self {
+        Self { pid: u32::MAX }
+    }
+
     /// Whether the calling process is still the one of the mark.
     #[must_use]
     pub fn is_current(self) -> bool {
@@ -246,7 +252,9 @@ mod tests {
     fn a_mark_of_another_process_is_refused() {
         assert!(ProcessMark::current().is_current());
         ProcessMark::current().check("test").unwrap();
-        let other = ProcessMark { pid: u32::MAX };
-        assert_eq!(other.check("test").unwrap_err().kind(), ErrorKind::Forked);
+        assert_eq!(
+            ProcessMark::foreign().check("test").unwrap_err().kind(),
+            ErrorKind::Forked
+        );
     }
 }

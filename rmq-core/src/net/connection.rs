@@ -20,9 +20,21 @@ pub(crate) enum Stage {
     Connecting { deadline: Duration },
     /// Frames come and go.
     Open,
-    /// The handler has been told that it is gone; what is in the outbox is still written, until
-    /// `deadline`. `fin_sent`: it was, and the peer's own end of stream is awaited.
-    Closing { deadline: Duration, fin_sent: bool },
+    /// The handler has been told that it is gone; dropped at `deadline` at the latest.
+    Closing { deadline: Duration, last: Last },
+}
+
+/// What is left to do on a closing connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// Write the outbox and drop it: the peer has ended its side.
+    Write,
+    /// Write the outbox, end this side, and hear the peer out.
+    WriteAndEnd,
+    /// This side is ended; what the peer still sends is discarded until it ends too. Dropping
+    /// a connection with unread bytes would reset it, and the reset would destroy what the
+    /// peer has not read yet.
+    HearOut,
 }
 
 /// A connection as its reactor keeps it. Small while idle: both buffers are given back when empty.

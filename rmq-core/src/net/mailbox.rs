@@ -188,3 +188,70 @@ impl fmt::Debug for ReactorHandle {
 pub(crate) fn waker(poll: &mio::Poll, token: mio::Token) -> io::Result<Waker> {
     Waker::new(poll.registry(), token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::slots::Key;
+
+    fn mailbox(limit: usize) -> (mio::Poll, ReactorHandle) {
+        let poll = mio::Poll::new().unwrap();
+        let waker = waker(&poll, mio::Token(0)).unwrap();
+        (
+            poll,
+            ReactorHandle::new(Arc::new(Mailbox::new(3, limit, waker))),
+        )
+    }
+
+    fn wakes(poll: &mut mio::Poll) -> usize {
+        let mut events = mio::Events::with_capacity(8);
+        poll.poll(&mut events, Some(std::time::Duration::ZERO))
+            .unwrap();
+        events.iter().count()
+    }
+
+    #[test]
+    fn commands_end_at_the_limit() {
+        let (_poll, handle) = mailbox(2);
+        let conn = ConnectionId::new(
+            3,
+            Key {
+                slot: 0,
+                generation: 0,
+            },
+        );
+        assert!(handle.send(conn, Bytes::from_static(b"1")));
+        assert!(handle.close(conn));
+        assert!(!handle.send(conn, Bytes::from_static(b"3")));
+        assert!(!handle.close(conn));
+        let mut commands = Vec::new();
+        handle.mailbox.take(&mut commands);
+        assert_eq!(commands.len(), 2);
+        assert!(handle.send(conn, Bytes::new()));
+        handle.mailbox.end();
+        assert!(!handle.send(conn, Bytes::new()));
+    }
+
+    #[test]
+    fn only_a_sleeping_reactor_costs_a_wake_and_none_is_lost() {
+        let (mut poll, handle) = mailbox(10);
+        let mailbox = &handle.mailbox;
+        mailbox.wake_up();
+        handle.wake();
+        handle.wake();
+        assert_eq!(wakes(&mut poll), 0, "it was awake");
+        assert!(!mailbox.fall_asleep(), "slept over a wake");
+        mailbox.wake_up();
+        assert!(mailbox.take_wake());
+        assert!(!mailbox.take_wake());
+        assert!(mailbox.fall_asleep());
+        handle.wake();
+        assert_eq!(wakes(&mut poll), 1);
+        mailbox.wake_up();
+        assert!(mailbox.take_wake());
+        assert!(mailbox.fall_asleep());
+        handle.kill();
+        assert_eq!(wakes(&mut poll), 1);
+        assert!(mailbox.is_killed());
+    }
+}

@@ -10,6 +10,7 @@ mod calls;
 mod client;
 mod connection;
 mod connector;
+mod driver;
 mod limits;
 mod listener;
 mod mailbox;

@@ -239,3 +239,99 @@ impl Drop for Outbox<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What a socket that takes `room` bytes would be given; checked against `expected`.
+    fn write(queue: &mut OutQueue, room: usize, expected: &mut Vec<u8>) {
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let (count, gathered) = queue.gather(&mut parts);
+        let bytes: Vec<u8> = parts[..count]
+            .iter()
+            .flat_map(|part| part.to_vec())
+            .collect();
+        assert_eq!(bytes.len(), gathered);
+        let sent = room.min(gathered);
+        assert_eq!(bytes[..sent], expected[..sent]);
+        expected.drain(..sent);
+        queue.advance(sent);
+        assert_eq!(queue.len(), expected.len());
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_they_came(
+            steps in prop::collection::vec((0u8..4, 0usize..6000), 1..120),
+        ) {
+            let mut queue = OutQueue::default();
+            let mut expected = Vec::new();
+            for (index, (step, len)) in steps.into_iter().enumerate() {
+                let bytes = vec![index as u8; len];
+                match step {
+                    0 => {
+                        Outbox::new(&mut queue).buffer().extend_from_slice(&bytes);
+                        expected.extend(bytes);
+                    }
+                    1 => {
+                        expected.extend_from_slice(&bytes);
+                        Outbox::new(&mut queue).push(bytes.into());
+                    }
+                    2 => write(&mut queue, len, &mut expected),
+                    _ => {
+                        let panics = || {
+                            let mut outbox = Outbox::new(&mut queue);
+                            outbox.buffer().extend_from_slice(&bytes);
+                            outbox.push(bytes.clone().into());
+                            outbox.buffer().push(1);
+                            std::panic::resume_unwind(Box::new("on purpose"));
+                        };
+                        let panics = std::panic::AssertUnwindSafe(panics);
+                        let panicked: Result<(), _> = std::panic::catch_unwind(panics);
+                        prop_assert!(panicked.is_err());
+                    }
+                }
+                prop_assert_eq!(queue.len(), expected.len());
+            }
+            while !queue.is_empty() {
+                write(&mut queue, 10_000, &mut expected);
+            }
+            prop_assert!(queue.take_buffer().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_never_catches_up_does_not_pile_up_written_bytes() {
+        let mut queue = OutQueue::default();
+        let mut expected = vec![0; 50_000];
+        queue.buffer.extend_from_slice(&expected);
+        for round in 0..1_000u32 {
+            let bytes = vec![round as u8; 10_000];
+            expected.extend_from_slice(&bytes);
+            queue.buffer.extend_from_slice(&bytes);
+            write(&mut queue, 10_000, &mut expected);
+        }
+        assert!(
+            queue.buffer.capacity() < 300_000,
+            "{}",
+            queue.buffer.capacity()
+        );
+    }
+
+    #[test]
+    fn more_slices_than_one_call_takes() {
+        let mut queue = OutQueue::default();
+        let mut expected = Vec::new();
+        for index in 0..3 * PARTS {
+            let bytes = vec![index as u8; COPY_BYTES + 1];
+            expected.extend_from_slice(&bytes);
+            queue.push(bytes.into());
+        }
+        while !queue.is_empty() {
+            write(&mut queue, usize::MAX, &mut expected);
+        }
+        assert!(expected.is_empty());
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
 
-use super::connection::{Connection, Stage};
+use super::connection::{Connection, Last, Stage};
 use super::listener::Census;
 use super::mailbox::{Accepted, ReactorHandle};
 use super::outbox::{Flushed, Outbox};
@@ -20,6 +20,8 @@ use crate::base::slots::{Key, Slots};
 const SPARE_BUFFERS: usize = 64;
 /// Timeouts are looked for at most this often.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a peer may take to end its side after this one has ended.
+const HEAR_OUT: Duration = Duration::from_millis(500);
 /// Between two warnings of one sort.
 const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ pub(crate) struct Core {
     pub(crate) poll: Poll,
     pub(crate) handle: ReactorHandle,
     pub(crate) census: Arc<Census>,
-    pub(crate) connections: Slots<Connection>,
+    pub(crate) connections: Slots<Box<Connection>>,
     /// The monotonic time at which this turn began.
     pub(crate) now: Duration,
     /// No frames are read any more.
@@ -184,7 +186,9 @@ impl Core {
             .registry()
             .register(&mut stream, Token(key.slot as usize), both)?;
         let connection = Connection::new(stream, peer, stage, self.now);
-        self.connections.insert(connection).map_err(|_| full())
+        self.connections
+            .insert(Box::new(connection))
+            .map_err(|_| full())
     }
 
     /// Completes or fails an outbound connection on its first event; true when it is open now.
@@ -296,6 +300,18 @@ impl Core {
         self.apply_outbox_limits(key);
     }
 
+    /// Writes in the middle of a turn, but only if more waits than should.
+    pub(crate) fn relieve(&mut self, key: Key) {
+        let soft = self.limits().outbox_soft_bytes;
+        if self
+            .connections
+            .get(key)
+            .is_some_and(|conn| conn.out.len() > soft)
+        {
+            self.flush(key);
+        }
+    }
+
     fn apply_outbox_limits(&mut self, key: Key) {
         let (soft, hard) = (
             self.limits().outbox_soft_bytes,
@@ -323,7 +339,12 @@ impl Core {
             conn.unfinished_since = None;
         } else if conn.paused && waiting <= soft / 2 {
             conn.paused = false;
-            if conn.backlog || conn.readable {
+            let (readable, backlog) = (conn.readable, conn.backlog);
+            if !backlog && !conn.input.is_empty() {
+                conn.unfinished_since = Some(self.now);
+                self.arm(self.now + self.limits().frame_timeout);
+            }
+            if backlog || readable {
                 self.schedule(key);
             }
         }
@@ -331,21 +352,25 @@ impl Core {
 
     /// Everything has been written on a closing connection: says so to the peer, or is done.
     fn finish_closing(&mut self, key: Key) {
+        let hear_out_until = self.now + HEAR_OUT;
         let Some(conn) = self.connections.get_mut(key) else {
             return;
         };
-        let Stage::Closing { fin_sent, .. } = &mut conn.stage else {
+        let Stage::Closing { deadline, last } = &mut conn.stage else {
             return;
         };
-        if *fin_sent || conn.stream.shutdown(Shutdown::Write).is_err() {
-            self.remove(key);
-            return;
-        }
-        // Closing with unread bytes in the socket would reset the connection, and the reset would
-        // destroy replies that the peer has not read yet. So the peer's end is awaited.
-        *fin_sent = true;
-        if conn.readable {
-            self.schedule(key);
+        match last {
+            Last::HearOut => {}
+            Last::WriteAndEnd if conn.stream.shutdown(Shutdown::Write).is_ok() => {
+                *last = Last::HearOut;
+                *deadline = hear_out_until.min(*deadline);
+                let (deadline, readable) = (*deadline, conn.readable);
+                self.arm(deadline);
+                if readable {
+                    self.schedule(key);
+                }
+            }
+            Last::Write | Last::WriteAndEnd => self.remove(key),
         }
     }
 

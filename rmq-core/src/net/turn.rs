@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Token};
 
-use super::connection::{Stage, top_up};
+use super::connection::{Last, Stage, top_up};
 use super::listener::Acceptor;
 use super::mailbox::{Command, Mailbox};
 use super::reactor::{Core, Io};
@@ -81,7 +81,8 @@ impl Turn {
             frames: Vec::new(),
             commands: Vec::new(),
             reading: Vec::new(),
-            tick_at: None,
+            // The handler is asked for its first time in a turn of its own.
+            tick_at: Some(Duration::ZERO),
             shutdown_at: None,
         }
     }
@@ -411,7 +412,7 @@ impl Turn {
             if !more {
                 break;
             }
-            self.core.flush(key);
+            self.core.relieve(key);
             match self.core.connections.get(key) {
                 Some(conn) if conn.is_open() && !conn.paused => {}
                 Some(conn) if conn.is_open() => {
@@ -449,8 +450,11 @@ impl Turn {
             return;
         };
         let connecting = matches!(conn.stage, Stage::Connecting { .. });
-        let fin_sent = !matches!(reason, CloseReason::Local | CloseReason::Shutdown);
-        conn.stage = Stage::Closing { deadline, fin_sent };
+        let last = match reason {
+            CloseReason::Local | CloseReason::Shutdown => Last::WriteAndEnd,
+            _ => Last::Write,
+        };
+        conn.stage = Stage::Closing { deadline, last };
         let Peer {
             remote, listener, ..
         } = conn.peer;
@@ -469,9 +473,11 @@ impl Turn {
         };
         if connecting || !finishes {
             self.core.remove(key);
-        } else {
+            return;
+        }
+        self.core.flush(key);
+        if self.core.connections.contains(key) {
             self.core.arm(deadline);
-            self.core.flush(key);
         }
     }
 
