@@ -36,7 +36,7 @@ fn read_member(
     key: &str,
     command: &mut Command,
 ) -> Result<(), DecodeError> {
-    match key {
+    match member_name(key) {
         "code" => read_int(reader, "code", &mut command.code),
         "version" => read_int(reader, "version", &mut command.version),
         "opaque" => read_int(reader, "opaque", &mut command.opaque),
@@ -46,8 +46,7 @@ fn read_member(
                 Value::Text(name) => Language::from_name(&name),
                 // An enum may come as its position, and the positions are the codes.
                 Value::Number(number) => number.parse().map_or(Language::UNKNOWN, Language::new),
-                Value::Null => command.language,
-                Value::Bool(_) | Value::Nested => Language::UNKNOWN,
+                Value::Null | Value::Bool(_) | Value::Nested => Language::UNKNOWN,
             };
             Ok(())
         }
@@ -61,6 +60,28 @@ fn read_member(
         }
         _ => reader.value(0).map(drop),
     }
+}
+
+/// The member that a key means: letter case and underscores do not matter.
+fn member_name(key: &str) -> &str {
+    const MEMBERS: [&str; 7] = [
+        "code",
+        "language",
+        "version",
+        "opaque",
+        "flag",
+        "remark",
+        "extFields",
+    ];
+    if MEMBERS.contains(&key) {
+        return key;
+    }
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    let key_plain = plain(text::clip(key, 32));
+    MEMBERS
+        .into_iter()
+        .find(|member| plain(member) == key_plain)
+        .unwrap_or(key)
 }
 
 fn read_int(
