@@ -6,6 +6,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::base::error::{Error, ErrorKind};
+
 /// The largest frame that is taken or sent by default, its length prefix included: 16 MiB.
 pub const LIMIT_DEFAULT: usize = 16 * 1024 * 1024;
 
@@ -126,6 +128,16 @@ impl fmt::Display for FrameError {
 }
 
 impl StdError for FrameError {}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        let kind = match error {
+            FrameError::TooLong { .. } => ErrorKind::Limit,
+            _ => ErrorKind::Corrupt,
+        };
+        Self::new(kind, "read frame", error.to_string())
+    }
+}
 
 /// The length of the frame at the start of `buf`, its length prefix included.
 ///

@@ -14,6 +14,8 @@ pub use json::DEPTH_MAX;
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::base::error::{Error, ErrorKind};
+
 use super::code::RequestCode;
 use super::frame::{FrameRef, HEADER_LEN_MAX, Serialize};
 use super::language::Language;
@@ -149,6 +151,16 @@ impl fmt::Display for DecodeError {
 }
 
 impl StdError for DecodeError {}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        let kind = match error {
+            DecodeError::TooManyFields => ErrorKind::Limit,
+            _ => ErrorKind::Corrupt,
+        };
+        Self::new(kind, "decode header", error.to_string())
+    }
+}
 
 /// The fixed part of a header that is to be written.
 #[derive(Clone, Copy, Debug)]

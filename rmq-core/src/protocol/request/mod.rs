@@ -21,6 +21,8 @@ pub mod query;
 pub mod send;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 pub mod transaction;
 
@@ -28,11 +30,13 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::base::error::{Error, ErrorKind};
+
 use super::code::ResponseCode;
 use super::ext::ExtFields;
 use super::frame::Serialize;
 pub use super::header::scan::Scratch;
-use super::header::text;
+use super::header::{text, write_frame};
 
 /// Writes typed fields.
 pub trait EncodeHeader {
@@ -108,6 +112,12 @@ impl fmt::Display for HeaderError {
 }
 
 impl StdError for HeaderError {}
+
+impl From<HeaderError> for Error {
+    fn from(error: HeaderError) -> Self {
+        Self::new(ErrorKind::Invalid, "read fields", error.to_string())
+    }
+}
 
 /// A value that travels as a string.
 pub(crate) trait FieldValue: Sized {
@@ -223,6 +233,12 @@ impl Reply<'_> {
             code: ResponseCode::SUCCESS,
             remark: None,
         }
+    }
+
+    /// Appends the whole frame of a reply without fields and without a body; the same bytes as
+    /// `Command::encode` would append.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        write_frame(out, self.serialize, &self.head(), &ExtFields::new(), 0);
     }
 
     fn head(&self) -> super::header::HeadWrite<'_> {
