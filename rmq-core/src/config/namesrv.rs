@@ -62,6 +62,12 @@ settings! {
                 "Broker addresses in the route table; further ones are refused.";
             kv_items_max: usize, "rmq.maxKvItems" = is("100000").range(1, 10_000_000).reload(),
                 "Items of the key-value configuration; further ones are refused.";
+            kv_value_bytes_max: usize, "rmq.maxKvValueBytes" =
+                is("65536").range(0, 1 << 24).bytes().reload(),
+                "Longest value of the key-value configuration.";
+            cached_routes_max: usize, "rmq.maxCachedRoutes" =
+                is("20000").range(0, 10_000_000).reload(),
+                "Topics whose encoded routes are kept in memory.";
             inflated_bytes_max: usize, "rmq.inflatedBytesMax" =
                 is("134217728").range(1 << 16, 1 << 32).bytes().reload(),
                 "Largest size of a compressed registration after inflating it.";

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::protocol::body::data_version::DataVersion;
+
 /// Permission bit: the topic may be written to.
 pub(crate) const PERM_WRITE: i32 = 2;
 /// Permission bit: the topic may be read from.
@@ -23,17 +25,6 @@ pub struct Queues {
     pub perm: i32,
     /// 1 unit, 2 unit subscription.
     pub sys_flag: i32,
-}
-
-/// The version of a broker's topics; any difference means that they changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Version {
-    /// Epoch of the store's master.
-    pub state_version: i64,
-    /// When it was last changed, in milliseconds since 1970.
-    pub timestamp: i64,
-    /// Number of changes.
-    pub counter: i64,
 }
 
 /// One topic: its queues by broker name.
@@ -75,12 +66,18 @@ pub(crate) struct LiveKey {
 pub(crate) struct Live<C> {
     pub(crate) seen: Duration,
     pub(crate) timeout: Duration,
-    pub(crate) version: Version,
+    pub(crate) version: DataVersion,
     pub(crate) connection: C,
     pub(crate) ha_address: String,
     pub(crate) filter_servers: Vec<String>,
     /// The names it registered under: one, unless its owner renamed it.
     pub(crate) names: BTreeSet<Arc<str>>,
+}
+
+impl<C> Live<C> {
+    pub(crate) fn is_expired(&self, now: Duration) -> bool {
+        self.seen.saturating_add(self.timeout) < now
+    }
 }
 
 /// The lowest id of a group changed: what its members are to be told.

@@ -5,8 +5,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Group, LiveKey, MASTER, MinIdChange, PERM_WRITE, Version};
+use super::entry::{Group, LiveKey, MASTER, MinIdChange, PERM_WRITE};
 use super::table::RouteTable;
+use crate::protocol::body::data_version::DataVersion;
 
 impl<C: Copy + Eq + Hash> RouteTable<C> {
     /// Removes a broker that says that it goes. One that is not there changes nothing.
@@ -35,7 +36,7 @@ impl<C: Copy + Eq + Hash> RouteTable<C> {
         let silent: Vec<LiveKey> = self
             .live
             .iter()
-            .filter(|(_, live)| live.seen.saturating_add(live.timeout) < now)
+            .filter(|(_, live)| live.is_expired(now))
             .map(|(key, _)| key.clone())
             .collect();
         let mut expired = Vec::with_capacity(silent.len());
@@ -55,6 +56,18 @@ impl<C: Copy + Eq + Hash> RouteTable<C> {
         (expired, changes)
     }
 
+    /// Whether a broker registered on this connection last.
+    #[must_use]
+    pub fn has_connection(&self, connection: C) -> bool {
+        self.connections.contains_key(&connection)
+    }
+
+    /// Whether a broker was silent for longer than its time.
+    #[must_use]
+    pub fn has_expired(&self, now: Duration) -> bool {
+        self.live.values().any(|live| live.is_expired(now))
+    }
+
     /// Notes a sign of life; returns whether the broker is known.
     pub fn heartbeat(&mut self, cluster: &str, address: &str, now: Duration) -> bool {
         let key = LiveKey {
@@ -69,7 +82,7 @@ impl<C: Copy + Eq + Hash> RouteTable<C> {
 
     /// The version of a broker's topics as the table has them.
     #[must_use]
-    pub fn version(&self, cluster: &str, address: &str) -> Option<Version> {
+    pub fn version(&self, cluster: &str, address: &str) -> Option<DataVersion> {
         let key = LiveKey {
             cluster: cluster.into(),
             address: address.into(),

@@ -13,7 +13,7 @@ mod table;
 mod tests;
 mod topics;
 
-pub use entry::{MinIdChange, Queues, Version};
+pub use entry::{MinIdChange, Queues};
 pub use liveness::Expired;
 pub use pick::{BrokerView, TopicRoute};
 pub use register::{Master, Refusal, Registered, Registration, Rules, Topic};

@@ -5,8 +5,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::entry::{Group, LiveKey, MASTER, PERM_WRITE, Queues};
-use super::register::QueueMapping;
 use super::table::RouteTable;
+use crate::protocol::body::mapping::TopicQueueMappingInfo;
 
 /// Prefix of the topics by which the brokers of a group find each other.
 const MEMBER_TOPIC_PREFIX: &str = "rmq_sys_SYNC_BROKER_MEMBER_";
@@ -36,7 +36,7 @@ pub struct TopicRoute {
     /// Filter servers by broker address.
     pub filter_servers: BTreeMap<Arc<str>, Vec<String>>,
     /// A static topic's mappings by broker name.
-    pub mappings: BTreeMap<Arc<str>, Arc<QueueMapping>>,
+    pub mappings: BTreeMap<Arc<str>, Arc<TopicQueueMappingInfo>>,
 }
 
 impl TopicRoute {

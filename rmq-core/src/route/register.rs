@@ -5,8 +5,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Group, Live, LiveKey, MASTER, MinIdChange, PERM_WRITE, Queues, Version};
+use super::entry::{Group, Live, LiveKey, MASTER, MinIdChange, PERM_WRITE, Queues};
 use super::table::RouteTable;
+use crate::protocol::body::data_version::DataVersion;
+use crate::protocol::body::mapping::TopicQueueMappingInfo;
 
 /// Silence after which a broker is dropped unless it asks for another time.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -18,12 +20,6 @@ pub struct Topic {
     pub name: String,
     /// The broker's queues of it.
     pub queues: Queues,
-}
-
-/// A static topic's mapping at one broker, passed on to clients as it came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueMapping {
-    pub bname: Option<String>,
 }
 
 /// A broker's registration.
@@ -46,11 +42,11 @@ pub struct Registration<C> {
     /// Whether its group's lowest slave may act as master; `None` from brokers too old to say.
     pub acting_master: Option<bool>,
     /// The version of its topics.
-    pub version: Version,
+    pub version: DataVersion,
     /// Its topics.
     pub topics: Vec<Topic>,
     /// Mappings of static topics: topic and mapping, whose broker name counts.
-    pub mappings: Vec<(String, QueueMapping)>,
+    pub mappings: Vec<(String, TopicQueueMappingInfo)>,
     /// Filter servers; `None` leaves those of the last registration.
     pub filter_servers: Option<Vec<String>>,
     /// The connection that the registration came on.
@@ -293,11 +289,7 @@ impl<C: Copy + Eq + Hash> RouteTable<C> {
                 continue;
             };
             let topic = topic.clone();
-            if mapping
-                .bname
-                .as_deref()
-                .is_some_and(|bname| *bname != **name)
-            {
+            if !mapping.bname.is_empty() && *mapping.bname != **name {
                 continue;
             }
             let brokers = self.mappings.entry(topic.clone()).or_default();

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::entry::{Group, Live, LiveKey, TopicEntry};
+use crate::protocol::body::mapping::TopicQueueMappingInfo;
 
 /// Brokers, their topics and who of them is alive. `C` names the connection a broker registered on.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct RouteTable<C> {
 }
 
 /// A static topic's mapping at one broker, as it was registered.
-pub(super) type Mapping = Arc<super::register::QueueMapping>;
+pub(super) type Mapping = Arc<TopicQueueMappingInfo>;
 
 impl<C> Default for RouteTable<C> {
     fn default() -> Self {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::body::data_version::DataVersion;
 
 const RULES: Rules = Rules {
     delete_absent_topics: false,
@@ -41,9 +42,9 @@ fn broker(name: &str, id: i64) -> Registration<u32> {
         zone: None,
         timeout: None,
         acting_master: Some(false),
-        version: Version {
+        version: DataVersion {
             state_version: 0,
-            timestamp: 1,
+            timestamp_ms: 1,
             counter: 1,
         },
         topics: topics(&["T", "U"]),
@@ -660,9 +661,9 @@ fn registration_of(op: &Op) -> Registration<u32> {
         broker_id: *id,
         address: format!("a{address}"),
         connection: *connection,
-        version: Version {
+        version: DataVersion {
             state_version: *state,
-            timestamp: 0,
+            timestamp_ms: 0,
             counter: i64::from(*bits),
         },
         topics: wanted

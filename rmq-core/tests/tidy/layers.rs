@@ -12,7 +12,10 @@ pub(crate) const LAYERS: [(&str, &[&str]); 13] = [
     ("net", &["base", "protocol", "config"]),
     ("ha", &["base", "protocol", "config", "store", "net"]),
     ("route", &["base", "protocol", "config"]),
-    ("namesrv", &["base", "protocol", "config", "net", "route"]),
+    (
+        "namesrv",
+        &["base", "protocol", "config", "store", "net", "route"],
+    ),
     ("client", &["base", "protocol", "config", "net", "route"]),
     (
         "broker",
