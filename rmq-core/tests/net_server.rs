@@ -200,6 +200,28 @@ fn close_by_the_handler_writes_what_was_put_in_before() {
 }
 
 #[test]
+fn a_closed_connection_goes_even_if_its_peer_does_not() {
+    let limits = Limits {
+        close_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let (server, seen) = echo(limits);
+    // One peer leaves its answer unread, the other never ends its own side.
+    let mut deaf = connect(&server);
+    let mut bytes = request(CODE_BYTES, 1, b"50000000");
+    bytes.extend(request(CODE_CLOSE, 2, b""));
+    deaf.write_all(&bytes).unwrap();
+    let mut open = connect(&server);
+    open.write_all(&request(CODE_CLOSE, 1, b"")).unwrap();
+    assert_closed(&mut open);
+    eventually("gone", || server.connection_count() == 0);
+    assert_eq!(
+        seen.reasons(),
+        ["closed by this side", "closed by this side"]
+    );
+}
+
+#[test]
 fn a_peer_that_ends_its_stream_gets_its_answers() {
     let (server, _) = echo(Limits::default());
     let mut stream = connect(&server);
