@@ -130,8 +130,11 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// Sets the length; a longer file reads as zeros there and has no blocks.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Makes `from..to` read as zeros. Whether blocks stay reserved is up to the file system.
+    /// Makes `from..to`, inside the file, read as zeros and gives back its blocks where the file
+    /// system can.
     fn zero(&self, from: u64, to: u64) -> io::Result<()>;
+    /// Makes `from..to`, inside the file, read as zeros and keeps its blocks.
+    fn zero_in_place(&self, from: u64, to: u64) -> io::Result<()>;
     /// Makes the content durable, also what was written through a mapping.
     fn sync_data(&self) -> io::Result<()>;
     /// Maps the first `len` bytes for reading. The file must not be shortened while it is mapped.

@@ -1,10 +1,39 @@
 //! L3: the message store on disk.
+//!
+//! A [`Store`] keeps all messages in one commit log and, per queue, where each of its messages lies
+//! there. Appending takes one lock and waits for no disk; what is durable is told by
+//! [`Watermarks`], and a queue shows consumers only what is safe by them. Files are Apache
+//! RocketMQ's, so either broker opens what the other wrote.
 
+mod bell;
 pub mod checkpoint;
+mod commitlog;
+mod consume_queue;
+mod core;
 pub mod disk;
+mod health;
+mod local_time;
 pub mod metadata;
 pub mod mmap;
+mod options;
+mod read;
+mod recover;
+pub mod retention;
+pub mod segments;
+mod snapshot;
+mod store;
+mod watermarks;
 
-pub use disk::{Disk, RealDisk};
+pub use commitlog::{AppendBatch, AppendError, Appended};
+pub use consume_queue::{ENTRY_BYTES, Entry, Queue};
+pub use disk::{Disk, RealDisk, Usage};
+pub use health::Health;
 pub use metadata::MetadataFile;
 pub use mmap::LogSlice;
+pub use options::{
+    FlushMode, ReadOptions, RetentionOptions, StoreOptions, default_delay_levels_ms,
+    physical_memory_bytes,
+};
+pub use read::{ReadLimits, ReadOutcome, ReadStatus};
+pub use store::Store;
+pub use watermarks::Watermarks;

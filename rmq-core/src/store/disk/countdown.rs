@@ -191,6 +191,11 @@ impl DiskFile for CountdownFile {
         self.inner.zero(from, to)
     }
 
+    fn zero_in_place(&self, from: u64, to: u64) -> io::Result<()> {
+        pass(&self.countdown)?;
+        self.inner.zero_in_place(from, to)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         pass(&self.countdown)?;
         self.inner.sync_data()

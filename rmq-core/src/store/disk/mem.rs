@@ -534,6 +534,10 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    fn zero_in_place(&self, from: u64, to: u64) -> io::Result<()> {
+        self.zero(from, to)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut content = self.content.lock();
         content.refresh();

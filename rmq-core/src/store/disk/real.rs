@@ -232,13 +232,11 @@ impl DiskFile for RealFile {
     }
 
     fn zero(&self, from: u64, to: u64) -> io::Result<()> {
-        if from >= to {
-            return Ok(());
-        }
-        match punch(&self.file, from, to) {
-            Err(e) if e.kind() == io::ErrorKind::Unsupported => write_zeros(&self.file, from, to),
-            other => other,
-        }
+        zero(&self.file, from, to, false)
+    }
+
+    fn zero_in_place(&self, from: u64, to: u64) -> io::Result<()> {
+        zero(&self.file, from, to, true)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -251,6 +249,16 @@ impl DiskFile for RealFile {
 
     fn map_append(&self, len: usize, start: usize) -> io::Result<(Arc<Region>, RegionWriter)> {
         Region::map_file_for_append(&self.file, len, start)
+    }
+}
+
+fn zero(file: &File, from: u64, to: u64, keep_blocks: bool) -> io::Result<()> {
+    if from >= to {
+        return Ok(());
+    }
+    match zero_range(file, from, to, keep_blocks) {
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => write_zeros(file, from, to),
+        other => other,
     }
 }
 
@@ -292,13 +300,17 @@ fn allocate(file: &File, len: u64) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
+fn zero_range(file: &File, from: u64, to: u64, keep_blocks: bool) -> io::Result<()> {
     use nix::fcntl::{FallocateFlags, fallocate};
     let start = i64::try_from(from).map_err(io::Error::other)?;
     let len = i64::try_from(to - from).map_err(io::Error::other)?;
-    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let how = if keep_blocks {
+        FallocateFlags::FALLOC_FL_ZERO_RANGE
+    } else {
+        FallocateFlags::FALLOC_FL_PUNCH_HOLE
+    };
     loop {
-        match fallocate(file, flags, start, len) {
+        match fallocate(file, how | FallocateFlags::FALLOC_FL_KEEP_SIZE, start, len) {
             Ok(()) => return Ok(()),
             Err(nix::Error::EINTR) => {}
             Err(nix::Error::EOPNOTSUPP | nix::Error::ENOSYS | nix::Error::ENODEV) => {
@@ -310,6 +322,6 @@ fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn punch(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
+fn zero_range(_file: &File, _from: u64, _to: u64, _keep_blocks: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,0 +1,299 @@
+//! What the threads of a store share.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::bell::Bell;
+use super::checkpoint::{Checkpoint, CheckpointFile};
+use super::commitlog::CommitLog;
+use super::consume_queue::{Entry, Queue, QueueTable};
+use super::disk::{Disk, PAGE_BYTES};
+use super::health::{Full, HealthState};
+use super::metadata::MetadataFile;
+use super::options::StoreOptions;
+use super::snapshot::{Deletion, LastRecord, QueueMark, Snapshot};
+use super::watermarks::Watermarks;
+use crate::base::clock::SharedClock;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::protocol::message::record::{CheckLevel, Checked, RecordRef};
+
+/// More files than this are made durable by one sync of the whole file system.
+const MAX_SINGLE_SYNCS: usize = 128;
+
+type Hook = Box<dyn Fn() + Send + Sync>;
+
+/// The parts of an open store.
+pub(super) struct Core {
+    pub(super) options: StoreOptions,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: SharedClock,
+    pub(super) log: CommitLog,
+    pub(super) queues: Arc<QueueTable>,
+    pub(super) marks: Arc<Watermarks>,
+    pub(super) health: Arc<HealthState>,
+    pub(super) queue_bell: Bell,
+    pub(super) retention_bell: Bell,
+    hooks: RwLock<Vec<Hook>>,
+    /// One writer of consume queue files at a time.
+    books: Mutex<Books>,
+    pub(super) retention: Mutex<super::retention::State>,
+    /// End of the log when the store was opened.
+    pub(super) opened_at: i64,
+    /// Queues have been cleaned up to this start of the log.
+    pub(super) expired_to: AtomicI64,
+}
+
+/// What is known to be durable besides the log.
+struct Books {
+    checkpoint_file: CheckpointFile,
+    checkpoint: Checkpoint,
+    snapshot_file: MetadataFile,
+    snapshot: Snapshot,
+    deletions: Vec<Deletion>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("marks", &self.marks).finish_non_exhaustive()
+    }
+}
+
+/// What [`Core::new`] is made of.
+pub(super) struct Parts {
+    pub(super) options: StoreOptions,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: SharedClock,
+    pub(super) log: CommitLog,
+    pub(super) queues: Arc<QueueTable>,
+    pub(super) marks: Arc<Watermarks>,
+    pub(super) health: Arc<HealthState>,
+    pub(super) checkpoint_file: CheckpointFile,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) snapshot_file: MetadataFile,
+    pub(super) snapshot: Snapshot,
+    pub(super) deletions: Vec<Deletion>,
+    pub(super) opened_at: i64,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Self {
+        let books = Books {
+            checkpoint_file: parts.checkpoint_file,
+            checkpoint: parts.checkpoint,
+            snapshot_file: parts.snapshot_file,
+            snapshot: parts.snapshot,
+            deletions: parts.deletions,
+        };
+        let log_min = parts.log.min_offset();
+        Self {
+            options: parts.options,
+            disk: parts.disk,
+            clock: parts.clock,
+            log: parts.log,
+            queues: parts.queues,
+            marks: parts.marks,
+            health: parts.health,
+            queue_bell: Bell::default(),
+            retention_bell: Bell::default(),
+            hooks: RwLock::new(Vec::new()),
+            books: Mutex::new(books),
+            retention: Mutex::default(),
+            expired_to: AtomicI64::new(log_min),
+            opened_at: parts.opened_at,
+        }
+    }
+
+    pub(super) fn add_hook(&self, hook: Hook) {
+        self.hooks.write().push(hook);
+    }
+
+    /// Tells that a mark moved or that the store changed its health.
+    pub(super) fn progress(&self) {
+        for hook in self.hooks.read().iter() {
+            hook();
+        }
+    }
+
+    /// Makes the log durable as far as it is appended.
+    pub(super) fn flush_log(&self) -> Result<()> {
+        let flushed = self.log.flush();
+        if !matches!(flushed, Ok(false)) {
+            self.progress();
+        }
+        flushed.map(drop)
+    }
+
+    /// Writes the queue entries of durable records to the files: all of them when `thorough`,
+    /// which then makes them durable and writes snapshot and checkpoint.
+    pub(super) fn write_queues(&self, thorough: bool) -> Result<()> {
+        let mut books = self.books.lock();
+        if self.health.is_read_only() {
+            let context = "after an earlier failure";
+            return Err(Error::new(ErrorKind::ReadOnly, "store.queues.write", context));
+        }
+        // The time first: what it stands for is at or below the mark read after it.
+        let flushed_ms = self.log.flushed_ms();
+        let limit = self.marks.flushed();
+        let least = match thorough {
+            true => 0,
+            false => self.options.queue_flush_least_pages as usize * PAGE_BYTES,
+        };
+        let queues = self.queues.all();
+        for queue in &queues {
+            let pending = queue.pending_bytes(limit);
+            if pending == 0 || pending >= least {
+                let written = queue.write(limit, self.options.recent_entries);
+                written.map_err(|e| self.queue_failed(queue, e, true))?;
+            }
+        }
+        self.health.set_full(Full::Queues, false);
+        if !thorough {
+            return Ok(());
+        }
+        self.sync_queues(&queues)?;
+        self.save_snapshot(&mut books, &queues)?;
+        books.checkpoint.log_timestamp_ms = self.log.flushed_ms();
+        books.checkpoint.queue_timestamp_ms = flushed_ms;
+        books.checkpoint.confirmed_offset = limit;
+        let checkpoint = books.checkpoint;
+        books.checkpoint_file.store(&checkpoint).inspect_err(|error| {
+            self.health.set_read_only(error.to_string());
+        })
+    }
+
+    /// What a failure at a queue's files means for the store.
+    fn queue_failed(&self, queue: &Queue, e: io::Error, writing: bool) -> Error {
+        let context = format!("queue {} of topic {}", queue.id(), queue.topic());
+        let error = Error::io("store.queues.write", context, e);
+        if writing && error.kind() == ErrorKind::DiskFull {
+            self.health.set_full(Full::Queues, true);
+        } else {
+            self.health.set_read_only(error.to_string());
+        }
+        error
+    }
+
+    fn sync_queues(&self, queues: &[Arc<Queue>]) -> Result<()> {
+        let mut dirty: Vec<_> = queues
+            .iter()
+            .map(|queue| (queue, queue.take_dirty()))
+            .filter(|(_, dirty)| !dirty.is_empty())
+            .collect();
+        let files: usize = dirty.iter().map(|(_, dirty)| dirty.count()).sum();
+        if files > MAX_SINGLE_SYNCS {
+            match self.disk.sync_all(self.queues.files().root()) {
+                Ok(()) => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
+                Err(e) => return Err(self.queue_failed(dirty[0].0, e, false)),
+            }
+        }
+        while let Some((queue, files)) = dirty.pop() {
+            if let Err(e) = queue.sync(&files) {
+                return Err(self.queue_failed(queue, e, false));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes durably how far the queues are. They are all durable as far as they are written.
+    fn save_snapshot(&self, books: &mut Books, queues: &[Arc<Queue>]) -> Result<()> {
+        let log_min = self.log.min_offset();
+        books.deletions.retain(|deletion| deletion.position > log_min);
+        let mut marks = Vec::with_capacity(queues.len());
+        let mut last: Option<Entry> = None;
+        for queue in queues {
+            let written = queue.written();
+            let Some(entry) = written.last else { continue };
+            marks.push(QueueMark {
+                topic: queue.shared_topic(),
+                queue_id: queue.id(),
+                next: written.next,
+                last_offset: entry.offset,
+                last_size: entry.size,
+            });
+            if entry.is_message() && last.is_none_or(|last| last.end() < entry.end()) {
+                last = Some(entry);
+            }
+        }
+        let Some((entry, store_ms)) = last.and_then(|e| Some((e, self.store_ms(&e)?))) else {
+            return Ok(());
+        };
+        let snapshot = Snapshot {
+            position: entry.end(),
+            last: LastRecord { offset: entry.offset, size: entry.size, store_ms },
+            queues: marks,
+            deletions: books.deletions.clone(),
+        };
+        if snapshot != books.snapshot {
+            books.snapshot_file.save(&snapshot.encode()).inspect_err(|error| {
+                self.save_failed(error);
+            })?;
+            books.snapshot = snapshot;
+        }
+        Ok(())
+    }
+
+    fn save_failed(&self, error: &Error) {
+        if error.kind() == ErrorKind::DiskFull {
+            self.health.set_full(Full::Queues, true);
+        } else {
+            self.health.set_read_only(error.to_string());
+        }
+    }
+
+    /// Store timestamp of the record that `entry` points to, ms.
+    pub(super) fn store_ms(&self, entry: &Entry) -> Option<i64> {
+        let len = usize::try_from(entry.size).ok().filter(|_| entry.is_message())?;
+        let slice = self.log.segments().slice(entry.offset, len)?;
+        record_store_ms(&slice)
+    }
+
+    /// Deletes the queues of a topic: first durably from the books, then their files.
+    pub(super) fn delete_topic(&self, topic: &str) -> Result<()> {
+        let mut books = self.books.lock();
+        let (gone, position) = self.log.locked(|end| {
+            let gone = self.queues.take_topic(topic);
+            for queue in &gone {
+                queue.set_deleted();
+            }
+            (gone, end)
+        });
+        let Some(first) = gone.first() else {
+            return Ok(());
+        };
+        books.deletions.retain(|deletion| &*deletion.topic != topic);
+        books.deletions.push(Deletion { topic: first.shared_topic(), position });
+        let mut snapshot = books.snapshot.clone();
+        snapshot.queues.retain(|mark| &*mark.topic != topic);
+        snapshot.deletions.clone_from(&books.deletions);
+        books.snapshot_file.save(&snapshot.encode())?;
+        books.snapshot = snapshot;
+        let root = self.queues.files().root();
+        let dir = root.join(topic);
+        let removed = match self.disk.remove_dir(&dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.and_then(|()| self.disk.sync_dir(root)),
+        };
+        removed.map_err(|e| Error::io("store.delete_topic", dir.display().to_string(), e))
+    }
+
+    /// Runs `work` while no queue file is written.
+    pub(super) fn with_books<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _books = self.books.lock();
+        work()
+    }
+}
+
+/// Store timestamp of a record, ms. `None` when the bytes are not one record.
+pub(super) fn record_store_ms(bytes: &[u8]) -> Option<i64> {
+    match RecordRef::check(bytes, CheckLevel::Bounds) {
+        Ok(Checked::Record(record)) if record.len() == bytes.len() => {
+            Some(record.store_timestamp_ms())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,460 @@
+//! The store: opening and closing, and the threads that keep it durable.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::checkpoint::{self, AbortFile, CheckpointFile};
+use super::commitlog::{AppendBatch, CommitLog};
+use super::consume_queue::Queue;
+use super::core::{self, Core, Parts};
+use super::disk::{Disk, DiskLock, Usage};
+use super::health::{Full, Health, HealthState};
+use super::mmap::LogSlice;
+use super::options::{FlushMode, StoreOptions};
+use super::read::{Filter, ReadLimits, ReadOutcome};
+use super::recover;
+use super::watermarks::Watermarks;
+use crate::base::clock::SharedClock;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::thread::{self, JoinHandle, ProcessMark};
+use crate::protocol::request::offset::Boundary;
+
+/// How long threads are waited for when the store is killed or dropped.
+const KILL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Pause of a thread that waits for space, and of the look at how full the disk is, ms.
+const SPACE_INTERVAL_MS: u64 = 1000;
+
+/// A message store. All methods may be called from any thread.
+///
+/// Dropping it without [`close`](Self::close) is like [`kill`](Self::kill).
+#[derive(Debug)]
+pub struct Store {
+    core: Arc<Core>,
+    abort: AbortFile,
+    running: Mutex<Option<Running>>,
+    process: ProcessMark,
+}
+
+/// What an open store holds besides its parts.
+#[derive(Debug)]
+struct Running {
+    threads: Vec<JoinHandle>,
+    /// Last, so that it is let go last.
+    _lock: Box<dyn DiskLock>,
+}
+
+impl Store {
+    /// Opens the store of `options`, made where it is missing: takes its lock, recovers it, starts
+    /// its threads.
+    ///
+    /// `Locked`: another broker has it. `Corrupt`: a file of the log is missing or has the wrong
+    /// length; the error names it.
+    pub fn open(
+        options: StoreOptions,
+        disk: Arc<dyn Disk>,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>> {
+        recover::make_dirs(&options, &*disk)?;
+        let lock = checkpoint::lock(&*disk, &options.root)?;
+        let abort = AbortFile::new(&options.root);
+        let aborted = abort.is_there(&*disk)?;
+        let (checkpoint_file, checkpoint) = CheckpointFile::open(&*disk, &options.root)?;
+        let found = recover::recover(&options, &disk, &checkpoint, aborted)?;
+        abort.create(&*disk)?;
+        let health = Arc::new(HealthState::default());
+        let opened_at = found.end.end;
+        let log = CommitLog::new(
+            found.segments,
+            Arc::clone(&found.marks),
+            Arc::clone(&health),
+            Arc::clone(&clock),
+            options.flush,
+            options.populate_ahead_bytes,
+            found.end,
+        );
+        let background = options.background;
+        let core = Core::new(Parts {
+            options,
+            disk,
+            clock,
+            log,
+            queues: found.queues,
+            marks: found.marks,
+            health,
+            checkpoint_file,
+            checkpoint,
+            snapshot_file: found.snapshot_file,
+            snapshot: found.snapshot,
+            deletions: found.deletions,
+            opened_at,
+        });
+        let core = Arc::new(core);
+        core.check_space();
+        let threads = if background { start_threads(&core)? } else { Vec::new() };
+        Ok(Arc::new(Self {
+            core,
+            abort,
+            running: Mutex::new(Some(Running { threads, _lock: lock })),
+            process: ProcessMark::current(),
+        }))
+    }
+
+    /// The options that the store was opened with.
+    #[must_use]
+    pub fn options(&self) -> &StoreOptions {
+        &self.core.options
+    }
+
+    /// An empty batch for this store.
+    #[must_use]
+    pub fn new_batch<'a>(&self) -> AppendBatch<'a> {
+        AppendBatch::new(self.core.options.stage_options())
+    }
+
+    /// Appends the records of `batch` in order, under one lock, and fills in its results. A failed
+    /// record does not keep later ones from being appended. Never waits for a disk, except when
+    /// the next file of the log was not made in time.
+    pub fn append(&self, batch: &mut AppendBatch<'_>) {
+        self.core.log.append(batch, &self.core.queues);
+    }
+
+    /// How far the log has come.
+    #[must_use]
+    pub fn watermarks(&self) -> &Watermarks {
+        &self.core.marks
+    }
+
+    /// Has `hook` called, by a thread of the store, when the flushed mark has moved or the health
+    /// has changed. It must not block.
+    pub fn on_progress(&self, hook: Box<dyn Fn() + Send + Sync>) {
+        self.core.add_hook(hook);
+    }
+
+    /// Whether messages are taken.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.core.health.get()
+    }
+
+    /// The queue, made where it is missing. For a name that cannot be a topic, or a negative number,
+    /// it is a queue that nothing can be appended to.
+    #[must_use]
+    pub fn queue(&self, topic: &str, queue_id: i32) -> Arc<Queue> {
+        self.core.queues.find_or_refuse(topic, queue_id)
+    }
+
+    /// The queue, if it exists.
+    #[must_use]
+    pub fn find_queue(&self, topic: &str, queue_id: i32) -> Option<Arc<Queue>> {
+        self.core.queues.find(topic, queue_id)
+    }
+
+    /// The topics that have queues, sorted.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.core.queues.topics()
+    }
+
+    /// The queues of a topic by number.
+    #[must_use]
+    pub fn queues_of(&self, topic: &str) -> Vec<Arc<Queue>> {
+        self.core.queues.of_topic(topic)
+    }
+
+    /// Deletes the queues of a topic. Its messages stay in the log until they expire, but do not
+    /// come back. Waits for the disk.
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        self.core.delete_topic(topic)
+    }
+
+    /// Reads messages of `queue` from `offset` on that `matches` by the code of their tag.
+    #[must_use]
+    pub fn read(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        limits: ReadLimits,
+        matches: &mut dyn FnMut(i64) -> bool,
+    ) -> ReadOutcome {
+        let filter = Filter { by_tags: matches, by_record: None };
+        self.core.read(queue, offset, limits, filter)
+    }
+
+    /// The same, but what matches by its tag must also match as a whole record; this touches the
+    /// records, so it may wait for the disk.
+    #[must_use]
+    pub fn read_matching(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        limits: ReadLimits,
+        matches: &mut dyn FnMut(i64) -> bool,
+        record_matches: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> ReadOutcome {
+        let filter = Filter { by_tags: matches, by_record: Some(record_matches) };
+        self.core.read(queue, offset, limits, filter)
+    }
+
+    /// The record that begins at this offset of the log, if one does.
+    #[must_use]
+    pub fn message_at(&self, physical_offset: i64) -> Option<LogSlice> {
+        self.core.message_at(physical_offset)
+    }
+
+    /// First offset of the log.
+    #[must_use]
+    pub fn min_offset(&self) -> i64 {
+        self.core.log.min_offset()
+    }
+
+    /// Store timestamp of the first record of the log, ms since the epoch.
+    #[must_use]
+    pub fn earliest_store_time_ms(&self) -> Option<i64> {
+        let record = self.message_at(self.min_offset())?;
+        core::record_store_ms(&record)
+    }
+
+    /// Store timestamp of the message at `offset` of the queue, ms since the epoch.
+    #[must_use]
+    pub fn store_time_ms(&self, queue: &Queue, offset: i64) -> Option<i64> {
+        self.core.store_ms_at(queue, offset)
+    }
+
+    /// Store timestamp of the first message of the queue, ms since the epoch.
+    #[must_use]
+    pub fn earliest_time_ms(&self, queue: &Queue) -> Option<i64> {
+        self.core.store_ms_at(queue, queue.min_offset())
+    }
+
+    /// The offset of the first message stored at or after `time_ms`, the end of the queue when
+    /// there is none; with `Upper` the offset of the last one stored at or before, 0 when there is
+    /// none.
+    pub fn offset_by_timestamp(
+        &self,
+        queue: &Queue,
+        time_ms: i64,
+        boundary: Boundary,
+    ) -> Result<i64> {
+        Ok(self.core.offset_by_time(queue, time_ms, boundary))
+    }
+
+    /// Whether the message at `offset` of the queue is near enough to the end of the log to count
+    /// as in memory.
+    #[must_use]
+    pub fn is_recent(&self, queue: &Queue, offset: i64) -> bool {
+        let memory = i64::try_from(self.core.options.read.memory_bytes).unwrap_or(i64::MAX);
+        let end = self.core.marks.appended();
+        queue.entry(offset).is_some_and(|entry| end.saturating_sub(entry.offset) <= memory)
+    }
+
+    /// How full the disk of the log is; zeros when that cannot be told.
+    #[must_use]
+    pub fn disk_usage(&self) -> Usage {
+        let usage = self.core.disk.usage(&self.core.options.commitlog_dir);
+        usage.unwrap_or(Usage { used_ratio: 0.0, free_bytes: 0, total_bytes: 0 })
+    }
+
+    /// Lets expired files of the log be deleted now, whatever the hour.
+    pub fn delete_expired(&self) {
+        self.core.delete_expired();
+    }
+
+    /// Makes the log durable as far as it is appended. Waits for the disk.
+    pub fn flush(&self) -> Result<()> {
+        self.process.check("store.flush")?;
+        self.core.flush_log()
+    }
+
+    /// Makes log and consume queues durable and writes a checkpoint. Waits for the disk.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.process.check("store.checkpoint")?;
+        self.core.flush_log()?;
+        self.core.write_queues(true)
+    }
+
+    /// Writes queue entries of durable records to the files, as the queue thread does at times.
+    pub fn write_queues(&self) -> Result<()> {
+        self.core.write_queues(false)
+    }
+
+    /// Looks at the disk and deletes what is due, as the retention thread does at times. Returns
+    /// how many files of the log went.
+    pub fn run_retention(&self) -> Result<usize> {
+        self.core.retain()
+    }
+
+    /// Makes the next file of the log where that is due, as the allocate thread does at times.
+    pub fn run_allocation(&self) {
+        self.core.log.allocate();
+    }
+
+    /// Closes the store: refuses appends, makes everything durable, lets go of the lock. Reading
+    /// what was read before goes on working. A second call does nothing.
+    ///
+    /// `Timeout`: a thread did not end in time; the store counts as not closed.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.process.check("store.close")?;
+        let Some(running) = self.running.lock().take() else {
+            return Ok(());
+        };
+        self.stop_appends();
+        join(&running.threads, deadline)?;
+        let closed = self.core.flush_log().and_then(|()| {
+            self.core.write_queues(true)?;
+            self.core.log.drop_ahead()?;
+            self.abort.remove(&*self.core.disk)
+        });
+        self.core.progress();
+        closed
+    }
+
+    /// Stops as if the process had been killed: what is not durable yet stays so, and the next
+    /// opening recovers.
+    pub fn kill(&self) {
+        if !self.process.is_current() {
+            return;
+        }
+        if let Some(running) = self.running.lock().take() {
+            self.stop_appends();
+            if let Err(error) = join(&running.threads, KILL_DEADLINE) {
+                tracing::error!(%error, "a thread of the store does not end");
+            }
+        }
+    }
+
+    fn stop_appends(&self) {
+        let core = &self.core;
+        core.health.set_closed();
+        core.log.locked(|_| ());
+        let (flush, allocate) = (&core.log.flush_bell, &core.log.allocate_bell);
+        for bell in [flush, allocate, &core.queue_bell, &core.retention_bell] {
+            bell.stop();
+        }
+    }
+
+    /// Directory of everything but the log.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.core.options.root
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if !self.process.is_current() {
+            // A forked child: threads and files belong to the parent.
+            std::mem::forget(self.running.get_mut().take());
+            return;
+        }
+        self.kill();
+    }
+}
+
+fn join(threads: &[JoinHandle], deadline: Duration) -> Result<()> {
+    for thread in threads {
+        if thread.is_current() {
+            let context = "the store was closed by one of its own threads";
+            return Err(Error::new(ErrorKind::Invalid, "store.close", context));
+        }
+        thread.join_deadline(deadline)?;
+    }
+    Ok(())
+}
+
+fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle>> {
+    let mut threads = Vec::new();
+    let bodies: [(&str, fn(&Core)); 4] = [
+        ("rmq-flush", flush_thread),
+        ("rmq-queues", queue_thread),
+        ("rmq-allocate", allocate_thread),
+        ("rmq-retention", retention_thread),
+    ];
+    for (name, body) in bodies {
+        let core = Arc::clone(core);
+        threads.push(thread::spawn(name, move || body(&core))?);
+    }
+    Ok(threads)
+}
+
+/// Makes the log durable: at once and in groups with SYNC_FLUSH, else at intervals.
+fn flush_thread(core: &Core) {
+    let options = &core.options;
+    let interval = Duration::from_millis(options.flush_interval_ms.max(1));
+    let mut thorough_at = core.clock.monotonic_ms();
+    while core.log.flush_bell.wait(interval) {
+        let due = match options.flush {
+            FlushMode::Sync => true,
+            FlushMode::Async => {
+                let now = core.clock.monotonic_ms();
+                let thorough = now >= thorough_at + options.flush_thorough_interval_ms;
+                if thorough {
+                    thorough_at = now;
+                }
+                thorough || core.log.dirty_pages() >= u64::from(options.flush_least_pages)
+            }
+        };
+        if due && let Err(error) = core.flush_log() {
+            tracing::debug!(%error, "flush");
+        }
+    }
+}
+
+/// Writes consume queues, and at longer intervals makes them durable and writes checkpoints.
+fn queue_thread(core: &Core) {
+    let options = &core.options;
+    let interval = Duration::from_millis(options.queue_flush_interval_ms.max(1));
+    let checkpoint_bytes = i64::try_from(options.checkpoint_log_bytes).unwrap_or(i64::MAX);
+    // What recovery read again is not read a second time after the next crash.
+    let mut checkpoint_at = core.opened_at;
+    let mut thorough_at = None;
+    while core.queue_bell.wait(interval) {
+        let (now, flushed) = (core.clock.monotonic_ms(), core.marks.flushed());
+        let thorough = thorough_at
+            .is_none_or(|at| now >= at + options.queue_flush_thorough_interval_ms)
+            || flushed - checkpoint_at >= checkpoint_bytes;
+        match core.write_queues(thorough) {
+            Ok(()) if thorough => {
+                thorough_at = Some(now);
+                checkpoint_at = flushed;
+            }
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "write queues"),
+        }
+    }
+}
+
+/// Makes files and pages of the log before they are needed.
+fn allocate_thread(core: &Core) {
+    let interval = Duration::from_millis(SPACE_INTERVAL_MS);
+    while core.log.allocate_bell.wait(interval) {
+        let was_full = core.health.is_full(Full::Log);
+        if !core.log.allocate() && !core.log.allocate_bell.pause(interval) {
+            return;
+        }
+        if was_full && !core.health.is_full(Full::Log) {
+            core.progress();
+        }
+    }
+}
+
+/// Looks at how full the disk is and deletes what is due.
+fn retention_thread(core: &Core) {
+    let interval_ms = core.options.retention.interval_ms.max(1);
+    let interval = Duration::from_millis(interval_ms.min(SPACE_INTERVAL_MS));
+    let mut due = 0;
+    while core.retention_bell.wait(interval) {
+        let now = core.clock.monotonic_ms();
+        if now < due && !core.is_deletion_asked_for() {
+            core.check_space();
+            continue;
+        }
+        due = now.saturating_add(interval_ms);
+        if let Err(error) = core.retain() {
+            tracing::warn!(%error, "cannot delete old files");
+        }
+    }
+}
