@@ -46,7 +46,8 @@ impl Bell {
     /// Waits for `timeout` without hearing the bell. False when the thread should end.
     pub(super) fn pause(&self, timeout: Duration) -> bool {
         let mut guard = self.lock.lock();
-        self.condvar.wait_while_for(&mut guard, |()| !self.is_stopped(), timeout);
+        self.condvar
+            .wait_while_for(&mut guard, |()| !self.is_stopped(), timeout);
         !self.is_stopped()
     }
 }
@@ -75,6 +76,9 @@ mod tests {
         });
         bell.ring();
         bell.stop();
-        thread.unwrap().join_deadline(Duration::from_secs(20)).unwrap();
+        thread
+            .unwrap()
+            .join_deadline(Duration::from_secs(20))
+            .unwrap();
     }
 }

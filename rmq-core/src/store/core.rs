@@ -58,7 +58,9 @@ struct Books {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("marks", &self.marks).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("marks", &self.marks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +135,11 @@ impl Core {
         let mut books = self.books.lock();
         if self.health.is_read_only() {
             let context = "after an earlier failure";
-            return Err(Error::new(ErrorKind::ReadOnly, "store.queues.write", context));
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                "store.queues.write",
+                context,
+            ));
         }
         // The time first: what it stands for is at or below the mark read after it.
         let flushed_ms = self.log.flushed_ms();
@@ -160,9 +166,12 @@ impl Core {
         books.checkpoint.queue_timestamp_ms = flushed_ms;
         books.checkpoint.confirmed_offset = limit;
         let checkpoint = books.checkpoint;
-        books.checkpoint_file.store(&checkpoint).inspect_err(|error| {
-            self.health.set_read_only(error.to_string());
-        })
+        books
+            .checkpoint_file
+            .store(&checkpoint)
+            .inspect_err(|error| {
+                self.health.set_read_only(error.to_string());
+            })
     }
 
     /// What a failure at a queue's files means for the store.
@@ -202,7 +211,9 @@ impl Core {
     /// Notes durably how far the queues are. They are all durable as far as they are written.
     fn save_snapshot(&self, books: &mut Books, queues: &[Arc<Queue>]) -> Result<()> {
         let log_min = self.log.min_offset();
-        books.deletions.retain(|deletion| deletion.position > log_min);
+        books
+            .deletions
+            .retain(|deletion| deletion.position > log_min);
         let mut marks = Vec::with_capacity(queues.len());
         let mut last: Option<Entry> = None;
         for queue in queues {
@@ -224,14 +235,21 @@ impl Core {
         };
         let snapshot = Snapshot {
             position: entry.end(),
-            last: LastRecord { offset: entry.offset, size: entry.size, store_ms },
+            last: LastRecord {
+                offset: entry.offset,
+                size: entry.size,
+                store_ms,
+            },
             queues: marks,
             deletions: books.deletions.clone(),
         };
         if snapshot != books.snapshot {
-            books.snapshot_file.save(&snapshot.encode()).inspect_err(|error| {
-                self.save_failed(error);
-            })?;
+            books
+                .snapshot_file
+                .save(&snapshot.encode())
+                .inspect_err(|error| {
+                    self.save_failed(error);
+                })?;
             books.snapshot = snapshot;
         }
         Ok(())
@@ -247,7 +265,9 @@ impl Core {
 
     /// Store timestamp of the record that `entry` points to, ms.
     pub(super) fn store_ms(&self, entry: &Entry) -> Option<i64> {
-        let len = usize::try_from(entry.size).ok().filter(|_| entry.is_message())?;
+        let len = usize::try_from(entry.size)
+            .ok()
+            .filter(|_| entry.is_message())?;
         let slice = self.log.segments().slice(entry.offset, len)?;
         record_store_ms(&slice)
     }
@@ -266,7 +286,10 @@ impl Core {
             return Ok(());
         };
         books.deletions.retain(|deletion| &*deletion.topic != topic);
-        books.deletions.push(Deletion { topic: first.shared_topic(), position });
+        books.deletions.push(Deletion {
+            topic: first.shared_topic(),
+            position,
+        });
         let mut snapshot = books.snapshot.clone();
         snapshot.queues.retain(|mark| &*mark.topic != topic);
         snapshot.deletions.clone_from(&books.deletions);

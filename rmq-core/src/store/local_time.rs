@@ -60,10 +60,17 @@ impl Zone {
             Ok(name) if !name.is_empty() => {
                 let name = name.trim_start_matches(':');
                 if let Some(rule) = Rule::parse(name) {
-                    return Some(Self { rule: Some(rule), ..Self::default() });
+                    return Some(Self {
+                        rule: Some(rule),
+                        ..Self::default()
+                    });
                 }
                 let path = Path::new(ZONES).join(name);
-                if name.contains("..") { PathBuf::from("/etc/localtime") } else { path }
+                if name.contains("..") {
+                    PathBuf::from("/etc/localtime")
+                } else {
+                    path
+                }
             }
             _ => PathBuf::from("/etc/localtime"),
         };
@@ -100,7 +107,11 @@ impl Zone {
             };
             transitions.push((time, offset(usize::from(index))?));
         }
-        let zone = Self { first_s: offset(0)?, transitions, rule: None };
+        let zone = Self {
+            first_s: offset(0)?,
+            transitions,
+            rule: None,
+        };
         Some((zone, block.get(head.block_len(width)..)?))
     }
 
@@ -133,7 +144,9 @@ impl Head {
         let count = |index: usize| {
             let field = counts.get(index * 4..index * 4 + 4)?;
             // More would be no time zone.
-            usize::try_from(u32::from_be_bytes(field.try_into().ok()?)).ok().filter(|&n| n < 100_000)
+            usize::try_from(u32::from_be_bytes(field.try_into().ok()?))
+                .ok()
+                .filter(|&n| n < 100_000)
         };
         let head = Self {
             version: *version,
@@ -158,7 +171,10 @@ impl Rule {
         let mut rest = skip_name(text)?;
         let standard_s = -i32::try_from(take_time(&mut rest)?).ok()?;
         if rest.is_empty() {
-            return Some(Self { standard_s, summer: None });
+            return Some(Self {
+                standard_s,
+                summer: None,
+            });
         }
         rest = skip_name(rest)?;
         let offset_s = match rest.starts_with(',') {
@@ -166,8 +182,15 @@ impl Rule {
             false => -i32::try_from(take_time(&mut rest)?).ok()?,
         };
         let (start, end) = rest.strip_prefix(',')?.split_once(',')?;
-        let summer = Summer { offset_s, start: parse_day(start)?, end: parse_day(end)? };
-        Some(Self { standard_s, summer: Some(summer) })
+        let summer = Summer {
+            offset_s,
+            start: parse_day(start)?,
+            end: parse_day(end)?,
+        };
+        Some(Self {
+            standard_s,
+            summer: Some(summer),
+        })
     }
 
     fn offset_s(&self, utc_s: i64) -> i32 {
@@ -185,7 +208,11 @@ impl Rule {
         } else {
             !(end..start).contains(&utc_s)
         };
-        if is_summer { summer.offset_s } else { self.standard_s }
+        if is_summer {
+            summer.offset_s
+        } else {
+            self.standard_s
+        }
     }
 }
 
@@ -193,7 +220,9 @@ fn skip_name(text: &str) -> Option<&str> {
     if let Some(quoted) = text.strip_prefix('<') {
         return quoted.split_once('>').map(|(_, rest)| rest);
     }
-    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     (end >= 3).then(|| &text[end..])
 }
 
@@ -258,7 +287,11 @@ impl Day {
 /// Days from the epoch to the first of a month of the Gregorian calendar.
 fn days_before_month(year: i64, month: i64) -> i64 {
     // Years that begin in March have their leap day at the end.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let era = year.div_euclid(400);
     let of_era = year.rem_euclid(400);
     let day = (153 * month + 2) / 5;
@@ -290,24 +323,43 @@ mod tests {
         assert_eq!(days_before_month(1970, 1), 0);
         assert_eq!(days_before_month(2000, 3), 11_017);
         assert_eq!(days_before_month(2026, 7), SUMMER / DAY_S);
-        assert_eq!((year_of(-1), year_of(0), year_of(364), year_of(365)), (1969, 1970, 1970, 1971));
+        assert_eq!(
+            (year_of(-1), year_of(0), year_of(364), year_of(365)),
+            (1969, 1970, 1970, 1971)
+        );
         assert_eq!(year_of(SUMMER / DAY_S), 2026);
     }
 
     #[test]
     fn rules_know_summer_and_winter_of_both_halves_of_the_earth() {
         let berlin = Rule::parse("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        assert_eq!((berlin.offset_s(SUMMER), berlin.offset_s(WINTER)), (7200, 3600));
+        assert_eq!(
+            (berlin.offset_s(SUMMER), berlin.offset_s(WINTER)),
+            (7200, 3600)
+        );
         // 2026-03-29 01:00 UTC and the second before.
         assert_eq!(berlin.offset_s(1_774_746_000), 7200);
         assert_eq!(berlin.offset_s(1_774_745_999), 3600);
         let sydney = Rule::parse("AEST-10AEDT,M10.1.0,M4.1.0/3").unwrap();
-        assert_eq!((sydney.offset_s(SUMMER), sydney.offset_s(WINTER)), (36_000, 39_600));
+        assert_eq!(
+            (sydney.offset_s(SUMMER), sydney.offset_s(WINTER)),
+            (36_000, 39_600)
+        );
         let india = Rule::parse("<+0530>-5:30").unwrap();
         assert_eq!(india.offset_s(SUMMER), 19_800);
         let by_day = Rule::parse("XXX3YYY,J60/0,J300/0").unwrap();
-        assert_eq!((by_day.offset_s(SUMMER), by_day.offset_s(WINTER)), (-7200, -10_800));
-        for wrong in ["", "A1", "CET", "CET-1CEST", "CET-1CEST,M3.5", "Europe/Berlin"] {
+        assert_eq!(
+            (by_day.offset_s(SUMMER), by_day.offset_s(WINTER)),
+            (-7200, -10_800)
+        );
+        for wrong in [
+            "",
+            "A1",
+            "CET",
+            "CET-1CEST",
+            "CET-1CEST,M3.5",
+            "Europe/Berlin",
+        ] {
             assert_eq!(Rule::parse(wrong), None, "{wrong}");
         }
     }
@@ -335,7 +387,10 @@ mod tests {
     #[test]
     fn zone_files_are_read_and_damaged_ones_are_refused() {
         let mut zone = Zone::parse(&file()).unwrap();
-        assert_eq!((zone.offset_s(999_999), zone.offset_s(1_000_000)), (600, 3600));
+        assert_eq!(
+            (zone.offset_s(999_999), zone.offset_s(1_000_000)),
+            (600, 3600)
+        );
         zone.rule = None;
         assert_eq!(zone.offset_s(1_000_000), 1200);
         let whole = file();
@@ -346,7 +401,10 @@ mod tests {
         assert_eq!(Zone::default().offset_s(5), 0);
         if let Ok(bytes) = std::fs::read("/usr/share/zoneinfo/Europe/Berlin") {
             let berlin = Zone::parse(&bytes).unwrap();
-            assert_eq!((berlin.offset_s(SUMMER), berlin.offset_s(WINTER)), (7200, 3600));
+            assert_eq!(
+                (berlin.offset_s(SUMMER), berlin.offset_s(WINTER)),
+                (7200, 3600)
+            );
         }
     }
 

@@ -12,6 +12,7 @@ mod consume_queue;
 mod core;
 pub mod disk;
 mod health;
+mod lifecycle;
 mod local_time;
 pub mod metadata;
 pub mod mmap;
@@ -21,13 +22,13 @@ mod recover;
 pub mod retention;
 pub mod segments;
 mod snapshot;
-mod store;
 mod watermarks;
 
 pub use commitlog::{AppendBatch, AppendError, Appended};
 pub use consume_queue::{ENTRY_BYTES, Entry, Queue};
 pub use disk::{Disk, RealDisk, Usage};
 pub use health::Health;
+pub use lifecycle::Store;
 pub use metadata::MetadataFile;
 pub use mmap::LogSlice;
 pub use options::{
@@ -35,5 +36,4 @@ pub use options::{
     physical_memory_bytes,
 };
 pub use read::{ReadLimits, ReadOutcome, ReadStatus};
-pub use store::Store;
 pub use watermarks::Watermarks;

@@ -103,7 +103,12 @@ impl Default for ReadOptions {
 pub fn physical_memory_bytes() -> u64 {
     use nix::unistd::{SysconfVar, sysconf};
     const UNKNOWN: u64 = 8 << 30;
-    let read = |var| sysconf(var).ok().flatten().and_then(|value| u64::try_from(value).ok());
+    let read = |var| {
+        sysconf(var)
+            .ok()
+            .flatten()
+            .and_then(|value| u64::try_from(value).ok())
+    };
     match (read(SysconfVar::_PHYS_PAGES), read(SysconfVar::PAGE_SIZE)) {
         (Some(pages), Some(page)) => pages.saturating_mul(page),
         _ => UNKNOWN,
@@ -210,7 +215,9 @@ impl StoreOptions {
             max_message_bytes: config.max_message_bytes,
             append_prop_crc: config.append_property_crc,
             check_crc_on_recover: config.check_crc_on_recover,
-            delay_levels_ms: delays.map(|&ms| i64::try_from(ms).unwrap_or(i64::MAX)).collect(),
+            delay_levels_ms: delays
+                .map(|&ms| i64::try_from(ms).unwrap_or(i64::MAX))
+                .collect(),
             read: ReadOptions {
                 max_count_in_memory: config.transfer_memory_count_max as usize,
                 max_bytes_in_memory: config.transfer_memory_bytes_max,

@@ -1,7 +1,7 @@
 //! Reading messages from a queue.
 
-use super::core::Core;
 use super::consume_queue::{ENTRY_BYTES, Entry, Queue};
+use super::core::Core;
 use super::mmap::LogSlice;
 use crate::protocol::message::record::{MAGIC_V1, MAGIC_V2};
 use crate::protocol::request::offset::Boundary;
@@ -20,7 +20,10 @@ pub struct ReadLimits {
 
 impl Default for ReadLimits {
     fn default() -> Self {
-        Self { max_count: 32, max_bytes: MAX_ANSWER_BYTES }
+        Self {
+            max_count: 32,
+            max_bytes: MAX_ANSWER_BYTES,
+        }
     }
 }
 
@@ -92,10 +95,12 @@ pub struct ReadOutcome {
     pub scanned: usize,
 }
 
+type RecordFilter<'a> = dyn FnMut(&[u8]) -> bool + 'a;
+
 /// Decides by the tags code of an entry, and by the record, whether a message is wanted.
 pub(super) struct Filter<'a> {
     pub(super) by_tags: &'a mut dyn FnMut(i64) -> bool,
-    pub(super) by_record: Option<&'a mut dyn FnMut(&[u8]) -> bool>,
+    pub(super) by_record: Option<&'a mut RecordFilter<'a>>,
 }
 
 /// A read in progress.
@@ -131,7 +136,11 @@ impl Core {
         };
         if queue.is_deleted() {
             let gone = none(ReadStatus::NoMatchedLogicQueue, 0);
-            return ReadOutcome { min_offset: 0, max_offset: 0, ..gone };
+            return ReadOutcome {
+                min_offset: 0,
+                max_offset: 0,
+                ..gone
+            };
         }
         if max == 0 {
             return none(ReadStatus::NoMessageInQueue, 0);
@@ -168,7 +177,11 @@ impl Core {
         let magic = u32::from_be_bytes(*magic.first_chunk::<4>()?);
         let size = usize::try_from(i32::from_be_bytes(*size)).ok()?;
         let is_record = magic == MAGIC_V1 || magic == MAGIC_V2;
-        let record = self.log.segments().slice(offset, size).filter(|_| is_record)?;
+        let record = self
+            .log
+            .segments()
+            .slice(offset, size)
+            .filter(|_| is_record)?;
         (offset + size as i64 <= self.marks.safe()).then_some(record)
     }
 
@@ -280,8 +293,7 @@ impl Reading<'_> {
         };
         let bytes = self.outcome.bytes + size;
         let count = self.outcome.records.len() + 1;
-        count > self.limits.max_count.min(max_count)
-            || bytes > self.limits.max_bytes.min(max_bytes)
+        count > self.limits.max_count.min(max_count) || bytes > self.limits.max_bytes.min(max_bytes)
     }
 
     /// Whether an offset is near enough to the end of the log to count as in memory.
@@ -302,7 +314,9 @@ impl Reading<'_> {
             return Some((slice, true));
         }
         // A damaged entry must not hand out other bytes than a record.
-        let stated = slice.first_chunk::<4>().map(|size| i32::from_be_bytes(*size));
+        let stated = slice
+            .first_chunk::<4>()
+            .map(|size| i32::from_be_bytes(*size));
         (stated == Some(entry.size)).then_some((slice, false))
     }
 

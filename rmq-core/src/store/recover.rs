@@ -49,8 +49,6 @@ pub(super) struct Recovered {
     pub(super) deletions: Vec<Deletion>,
     /// What is known durably of the queues.
     pub(super) snapshot: Snapshot,
-    /// Records that were read again.
-    pub(super) records: u64,
 }
 
 /// Where reading starts and what queues are taken to hold before.
@@ -109,10 +107,13 @@ pub(super) fn recover(
         segments,
         bases: listing.bases,
         queues,
-        deletions: snapshot.as_ref().map(|s| s.deletions.clone()).unwrap_or_default(),
+        deletions: snapshot
+            .as_ref()
+            .map(|s| s.deletions.clone())
+            .unwrap_or_default(),
         level: check_level(options),
     };
-    let (end, records) = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
+    let end = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
     marks.set_appended(end.end, end.last_store_ms);
     marks.set_flushed(end.end);
     Ok(Recovered {
@@ -123,7 +124,6 @@ pub(super) fn recover(
         snapshot_file,
         deletions: recovery.deletions,
         snapshot: snapshot.unwrap_or_else(Snapshot::empty),
-        records,
     })
 }
 
@@ -136,10 +136,11 @@ fn check_level(options: &StoreOptions) -> CheckLevel {
 }
 
 fn load_snapshot(file: &MetadataFile) -> Option<Snapshot> {
-    file.load(|bytes| Snapshot::decode(bytes).ok()).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the snapshot of the queues is of no use");
-        None
-    })
+    file.load(|bytes| Snapshot::decode(bytes).ok())
+        .unwrap_or_else(|error| {
+            tracing::warn!(%error, "the snapshot of the queues is of no use");
+            None
+        })
 }
 
 fn queue_error(queue: &Queue) -> impl Fn(io::Error) -> Error {
@@ -153,23 +154,36 @@ impl Recovery<'_> {
         snapshot: Option<&Snapshot>,
         checkpoint: &Checkpoint,
         aborted: bool,
-    ) -> Result<(LogEnd, u64)> {
+    ) -> Result<LogEnd> {
         let Some(&log_min) = self.bases.first() else {
             return self.begin_empty();
         };
         let snapshot = snapshot.filter(|snapshot| self.bears_out(snapshot));
         let start = match snapshot {
-            Some(snapshot) => Start { position: snapshot.position, snapshot: Some(snapshot) },
-            None => Start { position: self.start_by_checkpoint(checkpoint)?, snapshot: None },
+            Some(snapshot) => Start {
+                position: snapshot.position,
+                snapshot: Some(snapshot),
+            },
+            None => Start {
+                position: self.start_by_checkpoint(checkpoint)?,
+                snapshot: None,
+            },
         };
         let mut outcome = self.read_log(&start)?;
         if let Outcome::Incomplete(why) = &outcome {
             tracing::warn!(why, "the whole log is read to rebuild the consume queues");
-            outcome = self.read_log(&Start { position: log_min, snapshot })?;
+            outcome = self.read_log(&Start {
+                position: log_min,
+                snapshot,
+            })?;
         }
         let Outcome::Done(found) = outcome else {
             // Reading from the minimum takes every queue as it is.
-            return Err(Error::new(crate::base::ErrorKind::Internal, OP, "no end of the log"));
+            return Err(Error::new(
+                crate::base::ErrorKind::Internal,
+                OP,
+                "no end of the log",
+            ));
         };
         let clean = !aborted && found.records == 0 && found.error.is_none() && snapshot.is_some();
         tracing::info!(
@@ -181,12 +195,11 @@ impl Recovery<'_> {
             "recovered the log"
         );
         self.settle_queues(clean, log_min)?;
-        let end = self.open_log(&found, !clean, snapshot)?;
-        Ok((end, found.records))
+        self.open_log(&found, !clean, snapshot)
     }
 
     /// A log without files: its queues point to nothing.
-    fn begin_empty(&self) -> Result<(LogEnd, u64)> {
+    fn begin_empty(&self) -> Result<LogEnd> {
         let root = self.queues.files().root();
         let topics = self.queues.topics();
         if !topics.is_empty() {
@@ -200,8 +213,11 @@ impl Recovery<'_> {
             self.disk.remove_dir(&root.join(&*topic)).map_err(error)?;
         }
         self.disk.sync_dir(root).map_err(error)?;
-        let end = LogEnd { open: None, end: 0, last_store_ms: 0 };
-        Ok((end, 0))
+        Ok(LogEnd {
+            open: None,
+            end: 0,
+            last_store_ms: 0,
+        })
     }
 
     /// Whether the record at the snapshot's position is the one that it knew.
@@ -221,7 +237,10 @@ impl Recovery<'_> {
                 && last.offset + i64::from(last.size) == snapshot.position
         });
         if !borne_out {
-            tracing::warn!(position = snapshot.position, "the log does not bear out the snapshot");
+            tracing::warn!(
+                position = snapshot.position,
+                "the log does not bear out the snapshot"
+            );
         }
         borne_out
     }
@@ -274,16 +293,24 @@ impl Recovery<'_> {
             }
             Ok(())
         };
-        let end =
-            scan::scan(&self.segments, &self.bases, start.position, self.level, &mut visit)?;
+        let end = scan::scan(
+            &self.segments,
+            &self.bases,
+            start.position,
+            self.level,
+            &mut visit,
+        )?;
         if let Some(why) = incomplete {
             return Ok(Outcome::Incomplete(why));
         }
         if by_snapshot {
             // Their topic was deleted, or was never more than a directory.
-            let unknown = restored.into_values().flat_map(HashMap::into_values).filter(|one| {
-                !one.seen && !marks.contains_key(&(one.queue.topic(), one.queue.id()))
-            });
+            let unknown = restored
+                .into_values()
+                .flat_map(HashMap::into_values)
+                .filter(|one| {
+                    !one.seen && !marks.contains_key(&(one.queue.topic(), one.queue.id()))
+                });
             for one in unknown {
                 tracing::warn!(queue = ?one.queue, "the log has nothing of a queue: removed");
                 one.queue.begin_at(0).map_err(queue_error(&one.queue))?;
@@ -372,7 +399,9 @@ impl Recovery<'_> {
             return Ok(None);
         }
         let (topic, queue_id) = (record.topic_bytes(), record.queue_id());
-        let known = restored.get_mut(topic).and_then(|queues| queues.get_mut(&queue_id));
+        let known = restored
+            .get_mut(topic)
+            .and_then(|queues| queues.get_mut(&queue_id));
         let one = match known {
             Some(one) => one,
             None => {
@@ -385,7 +414,9 @@ impl Recovery<'_> {
                 };
                 queue.find_files().map_err(queue_error(&queue))?;
                 let of_topic = restored.entry(topic.to_vec()).or_default();
-                of_topic.entry(queue_id).or_insert(Restored { queue, seen: false })
+                of_topic
+                    .entry(queue_id)
+                    .or_insert(Restored { queue, seen: false })
             }
         };
         let deleted = |deletion: &Deletion| {
@@ -403,7 +434,9 @@ impl Recovery<'_> {
         }
         let first = !one.seen;
         one.seen = true;
-        queue.restore_entry(offset, entry, first).map_err(queue_error(queue))?;
+        queue
+            .restore_entry(offset, entry, first)
+            .map_err(queue_error(queue))?;
         Ok(None)
     }
 
@@ -422,7 +455,7 @@ impl Recovery<'_> {
     fn settle_queues(&self, clean: bool, log_min: i64) -> Result<()> {
         for queue in self.queues.all() {
             let error = queue_error(&queue);
-            if !clean || queue.has_more_in_files().map_err(&error)? {
+            if !clean || queue.has_wrong_end().map_err(&error)? {
                 queue.cut_files().map_err(&error)?;
             }
             queue.expire(log_min).map_err(&error)?;
@@ -461,14 +494,20 @@ impl Recovery<'_> {
             Some(snapshot) if found.records == 0 => snapshot.last.store_ms,
             _ => found.last_store_ms,
         };
-        Ok(LogEnd { open, end: found.end, last_store_ms })
+        Ok(LogEnd {
+            open,
+            end: found.end,
+            last_store_ms,
+        })
     }
 }
 
 /// The delay of a level, which counts from 1; levels above the highest are the highest.
 pub(super) fn delay_of(delays_ms: &[i64], level: i32) -> Option<i64> {
     let index = usize::try_from(level).ok()?.checked_sub(1)?;
-    delays_ms.get(index.min(delays_ms.len().saturating_sub(1))).copied()
+    delays_ms
+        .get(index.min(delays_ms.len().saturating_sub(1)))
+        .copied()
 }
 
 /// Makes the directories of the store, durably.
@@ -476,7 +515,13 @@ pub(super) fn make_dirs(options: &StoreOptions, disk: &dyn Disk) -> Result<()> {
     let queues = options.root.join("consumequeue");
     for dir in [&options.root, &options.commitlog_dir, &queues] {
         let there = disk.exists(dir);
-        let made = there.and_then(|there| if there { Ok(()) } else { create_dir_durably(disk, dir) });
+        let made = there.and_then(|there| {
+            if there {
+                Ok(())
+            } else {
+                create_dir_durably(disk, dir)
+            }
+        });
         made.map_err(|e| Error::io("store.open", dir.display().to_string(), e))?;
     }
     Ok(())

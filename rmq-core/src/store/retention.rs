@@ -59,9 +59,16 @@ pub fn decide(options: &RetentionOptions, inputs: &Inputs<'_>) -> Decision {
             immediately || inputs.now_ms >= modified_ms.saturating_add(options.file_reserved_ms)
         };
         let candidates = inputs.files_modified_ms.len().saturating_sub(1);
-        delete = inputs.files_modified_ms[..candidates].iter().take_while(expired).count();
+        delete = inputs.files_modified_ms[..candidates]
+            .iter()
+            .take_while(expired)
+            .count();
     }
-    Decision { full, delete: delete.min(options.delete_batch_max.max(1)), over_limit }
+    Decision {
+        full,
+        delete: delete.min(options.delete_batch_max.max(1)),
+        over_limit,
+    }
 }
 
 /// What retention remembers between passes.
@@ -111,7 +118,9 @@ impl Core {
         let manual = {
             let mut state = self.retention.lock();
             let retry_ms = i64::try_from(self.options.retention.retry_interval_ms);
-            let failed = state.failed_at_ms.map(|at| at.saturating_add(retry_ms.unwrap_or(0)));
+            let failed = state
+                .failed_at_ms
+                .map(|at| at.saturating_add(retry_ms.unwrap_or(0)));
             if failed.is_some_and(|again| now_ms < again) {
                 return Ok(0);
             }
@@ -121,7 +130,9 @@ impl Core {
         };
         let segments = self.log.segments().all();
         let modified = |segment: &std::sync::Arc<super::segments::Segment>| {
-            self.disk.metadata(segment.path()).map_or(now_ms, |known| known.modified_ms)
+            self.disk
+                .metadata(segment.path())
+                .map_or(now_ms, |known| known.modified_ms)
         };
         let files_modified_ms: Vec<i64> = segments.iter().map(modified).collect();
         let decision = decide(
@@ -152,7 +163,10 @@ impl Core {
         if deleted > 0 {
             self.check_space();
         } else if decision.over_limit {
-            tracing::warn!(used, "the disk is filling up and there is no file to delete");
+            tracing::warn!(
+                used,
+                "the disk is filling up and there is no file to delete"
+            );
         }
         self.expire_queues()?;
         Ok(deleted)
@@ -179,7 +193,8 @@ impl Core {
                 return Ok(());
             }
         }
-        self.expired_to.store(log_min, std::sync::atomic::Ordering::Relaxed);
+        self.expired_to
+            .store(log_min, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
 }
@@ -205,7 +220,13 @@ mod tests {
         decide(&RetentionOptions::default(), inputs).delete
     }
 
-    const AGED: &[i64] = &[HOUR_MS, 28 * HOUR_MS, 29 * HOUR_MS, 2 * HOUR_MS, 90 * HOUR_MS];
+    const AGED: &[i64] = &[
+        HOUR_MS,
+        28 * HOUR_MS,
+        29 * HOUR_MS,
+        2 * HOUR_MS,
+        90 * HOUR_MS,
+    ];
 
     #[test]
     fn expired_files_go_at_the_hour_only_from_the_front() {
@@ -236,14 +257,21 @@ mod tests {
             let mut inputs = inputs(AGED);
             inputs.queues_used_ratio = used;
             let decision = decide(&RetentionOptions::default(), &inputs);
-            let want = Decision { full, delete: deleted, over_limit: over };
+            let want = Decision {
+                full,
+                delete: deleted,
+                over_limit: over,
+            };
             assert_eq!(decision, want, "{used}");
         }
     }
 
     #[test]
     fn force_can_be_forbidden_and_a_pass_has_a_limit() {
-        let mut options = RetentionOptions { clean_forcibly: false, ..RetentionOptions::default() };
+        let mut options = RetentionOptions {
+            clean_forcibly: false,
+            ..RetentionOptions::default()
+        };
         let mut inputs = inputs(AGED);
         inputs.log_used_ratio = 0.99;
         assert_eq!(decide(&options, &inputs).delete, 2);

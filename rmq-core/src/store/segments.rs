@@ -117,10 +117,14 @@ impl Listing {
         while let Some(&(base, 0)) = files.last() {
             let path = dir.join(file_name(base));
             tracing::warn!(path = %path.display(), "removed an empty log file");
-            disk.remove(&path).map_err(|e| Error::io(OP, path.display().to_string(), e))?;
+            disk.remove(&path)
+                .map_err(|e| Error::io(OP, path.display().to_string(), e))?;
             files.pop();
         }
-        let mut listing = Self { segment_bytes, bases: Vec::new() };
+        let mut listing = Self {
+            segment_bytes,
+            bases: Vec::new(),
+        };
         for (base, len) in files {
             listing.add(dir, base, len)?;
         }
@@ -131,7 +135,11 @@ impl Listing {
         let corrupt = |what: String| {
             let path = dir.join(file_name(base));
             let context = format!("{}: {what}", path.display());
-            Err(Error::new(ErrorKind::Corrupt, "store.commitlog.list", context))
+            Err(Error::new(
+                ErrorKind::Corrupt,
+                "store.commitlog.list",
+                context,
+            ))
         };
         let Some(&last) = self.bases.last() else {
             // A log keeps the length of file that it was made with.
@@ -159,7 +167,12 @@ impl Segments {
     /// No segments yet; files are `segment_bytes` long and lie in `dir`.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, segment_bytes: usize) -> Self {
-        Self { disk, dir, segment_bytes, list: RwLock::new(Vec::new()) }
+        Self {
+            disk,
+            dir,
+            segment_bytes,
+            list: RwLock::new(Vec::new()),
+        }
     }
 
     /// Length of every file.
@@ -189,7 +202,12 @@ impl Segments {
         let path = self.path_of(base);
         let file = self.disk.open(&path).map_err(&error)?;
         let region = file.map(self.segment_bytes).map_err(&error)?;
-        Ok(Arc::new(Segment { base, path, file, region }))
+        Ok(Arc::new(Segment {
+            base,
+            path,
+            file,
+            region,
+        }))
     }
 
     /// Maps an existing file to be appended to at `position`; zeroes what is behind it when
@@ -206,8 +224,15 @@ impl Segments {
         if dirty {
             file.sync_data().map_err(&error)?;
         }
-        let (region, writer) = file.map_append(self.segment_bytes, position).map_err(&error)?;
-        let segment = Arc::new(Segment { base, path, file, region });
+        let (region, writer) = file
+            .map_append(self.segment_bytes, position)
+            .map_err(&error)?;
+        let segment = Arc::new(Segment {
+            base,
+            path,
+            file,
+            region,
+        });
         Ok(OpenSegment { segment, writer })
     }
 
@@ -225,8 +250,16 @@ impl Segments {
             file.sync_data()?;
             self.disk.sync_dir(&self.dir)?;
             let (region, writer) = file.map_append(self.segment_bytes, 0)?;
-            let segment = Segment { base, path: path.clone(), file, region };
-            Ok(OpenSegment { segment: Arc::new(segment), writer })
+            let segment = Segment {
+                base,
+                path: path.clone(),
+                file,
+                region,
+            };
+            Ok(OpenSegment {
+                segment: Arc::new(segment),
+                writer,
+            })
         };
         make().map_err(|e| {
             // A file without its blocks must not stay: nothing would notice.
@@ -322,7 +355,13 @@ mod tests {
     fn names_are_twenty_digits() {
         assert_eq!(file_name(1 << 30), "00000000001073741824");
         assert_eq!(parse_file_name("00000000001073741824"), Some(1 << 30));
-        for wrong in ["", "1", "0000000000107374182x", "99999999999999999999", "+0000000000000000001"] {
+        for wrong in [
+            "",
+            "1",
+            "0000000000107374182x",
+            "99999999999999999999",
+            "+0000000000000000001",
+        ] {
             assert_eq!(parse_file_name(wrong), None, "{wrong}");
         }
     }
@@ -330,9 +369,21 @@ mod tests {
     #[test]
     fn a_log_keeps_its_length_of_file() {
         let found = listing(&[(500, 500), (1000, 500)]).unwrap();
-        assert_eq!(found, Listing { segment_bytes: 500, bases: vec![500, 1000] });
+        assert_eq!(
+            found,
+            Listing {
+                segment_bytes: 500,
+                bases: vec![500, 1000]
+            }
+        );
         let none = listing(&[]).unwrap();
-        assert_eq!(none, Listing { segment_bytes: 1000, bases: vec![] });
+        assert_eq!(
+            none,
+            Listing {
+                segment_bytes: 1000,
+                bases: vec![]
+            }
+        );
         assert_eq!(listing(&[(0, 500), (500, 0)]).unwrap().bases, [0]);
     }
 
@@ -361,7 +412,14 @@ mod tests {
         first.writer.reserve(3).unwrap().copy_from_slice(b"abc");
         first.writer.publish(3);
         assert_eq!(&*segments.slice(3001, 2).unwrap(), b"bc");
-        for (offset, len) in [(3001, 3), (2999, 1), (-1, 1), (4000, 1), (5000, 0), (i64::MIN, 1)] {
+        for (offset, len) in [
+            (3001, 3),
+            (2999, 1),
+            (-1, 1),
+            (4000, 1),
+            (5000, 0),
+            (i64::MIN, 1),
+        ] {
             assert!(segments.slice(offset, len).is_none(), "{offset} {len}");
         }
         assert_eq!(segments.base_of(3999), 3000);

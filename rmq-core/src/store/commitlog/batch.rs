@@ -119,7 +119,9 @@ pub struct AppendBatch<'a> {
 
 impl fmt::Debug for AppendBatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppendBatch").field("results", &self.results).finish_non_exhaustive()
+        f.debug_struct("AppendBatch")
+            .field("results", &self.results)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +196,13 @@ impl<'a> AppendBatch<'a> {
         let at = self.buffer.len();
         let staged = record.stage(&self.options, &mut self.buffer)?;
         let queued = is_queued(sysflag::transaction(record.sys_flag));
-        self.items.push(Item { staged, at, queue, tags_code, queued });
+        self.items.push(Item {
+            staged,
+            at,
+            queue,
+            tags_code,
+            queued,
+        });
         self.bodies.push(record.body);
         self.results.push(Err(AppendError::Store(ErrorKind::Busy)));
         Ok(())
@@ -213,7 +221,6 @@ impl<'a> AppendBatch<'a> {
     }
 
     /// What became of each record, in the order pushed.
-    #[must_use]
     pub fn results(&self) -> &[Result<Appended, AppendError>] {
         &self.results
     }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
-pub use batch::{AppendBatch, AppendError, Appended};
 pub(super) use batch::is_queued;
+pub use batch::{AppendBatch, AppendError, Appended};
 
 use super::bell::Bell;
 use super::consume_queue::{Entry, QueueTable};
@@ -99,7 +99,10 @@ impl CommitLog {
             clock,
             mode,
             tail: Mutex::new(tail),
-            ahead: Mutex::new(Ahead { next: None, made_to }),
+            ahead: Mutex::new(Ahead {
+                next: None,
+                made_to,
+            }),
             has_ahead: AtomicBool::new(false),
             populated: AtomicI64::new(end.end),
             populate_bytes: i64::try_from(populate_bytes).unwrap_or(i64::MAX / 4),
@@ -115,7 +118,9 @@ impl CommitLog {
     }
 
     pub(super) fn min_offset(&self) -> i64 {
-        self.segments.min_offset().unwrap_or_else(|| self.marks.appended())
+        self.segments
+            .min_offset()
+            .unwrap_or_else(|| self.marks.appended())
     }
 
     /// Appends all records of `batch` in order, with one take of the lock.
@@ -165,10 +170,11 @@ impl CommitLog {
         let again;
         if queue.is_deleted() {
             again = queues
-                .find_or_create(queue.topic(), queue.queue_id())
+                .find_or_create(queue.topic(), queue.id())
                 .map_err(|error| AppendError::Store(error.kind()))?;
             queue = &again;
         }
+        let store_timestamp_ms = tail.last_store_ms;
         let open = self.room_for(tail, len)?;
         let writer = &mut open.writer;
         let physical_offset = open.segment.base() + writer.position() as i64;
@@ -176,7 +182,7 @@ impl CommitLog {
         let place = Place {
             queue_offset,
             physical_offset,
-            store_timestamp_ms: tail.last_store_ms,
+            store_timestamp_ms,
         };
         let Some(target) = writer.reserve(len) else {
             return Err(AppendError::TooLarge);
@@ -187,7 +193,7 @@ impl CommitLog {
         if item.queued {
             let tags_code = match item.tags_code {
                 TagsCode::Is(code) => code,
-                TagsCode::After(delay_ms) => tail.last_store_ms.saturating_add(delay_ms),
+                TagsCode::After(delay_ms) => store_timestamp_ms.saturating_add(delay_ms),
             };
             queue.append(Entry {
                 offset: physical_offset,
@@ -198,7 +204,7 @@ impl CommitLog {
         Ok(Appended {
             physical_offset,
             queue_offset,
-            store_timestamp_ms: tail.last_store_ms,
+            store_timestamp_ms,
             len,
         })
     }
@@ -265,9 +271,8 @@ impl CommitLog {
         {
             return true;
         }
-        let half_full = |open: &OpenSegment| {
-            open.writer.remaining() < self.segments.segment_bytes() / 2
-        };
+        let half_full =
+            |open: &OpenSegment| open.writer.remaining() < self.segments.segment_bytes() / 2;
         tail.open.as_ref().is_none_or(half_full) && !self.has_ahead.load(Ordering::Relaxed)
     }
 
@@ -277,7 +282,9 @@ impl CommitLog {
         let (next_base, end, open) = {
             let tail = self.tail.lock();
             let segment = tail.open.as_ref().map(|open| Arc::clone(&open.segment));
-            let base = segment.as_ref().map_or(self.segments.base_of(tail.end), |s| s.end());
+            let base = segment
+                .as_ref()
+                .map_or(self.segments.base_of(tail.end), |s| s.end());
             (base, tail.end, segment)
         };
         let half = (self.segments.segment_bytes() / 2) as i64;
@@ -301,7 +308,12 @@ impl CommitLog {
         };
         segment.region().populate_write(range(segment.base()));
         if to > segment.end() {
-            let ahead = self.ahead.lock().next.as_ref().map(|next| Arc::clone(&next.segment));
+            let ahead = self
+                .ahead
+                .lock()
+                .next
+                .as_ref()
+                .map(|next| Arc::clone(&next.segment));
             if let Some(next) = ahead.filter(|next| next.base() == segment.end()) {
                 next.region().populate_write(range(next.base()));
             }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::error::Result;
-use crate::protocol::message::record::{
-    BLANK_LEN, CheckLevel, Checked, RecordRef,
-};
+use crate::protocol::message::record::{BLANK_LEN, CheckLevel, Checked, RecordRef};
 use crate::store::segments::{Segment, Segments};
 
 /// Bytes that the system is asked to read ahead of a scan.
@@ -92,7 +90,10 @@ fn scan_segment(
                 break;
             }
             Ok(Checked::Blank { len }) => {
-                end.error = Some(format!("a blank of {len} bytes where {} are left", rest.len()));
+                end.error = Some(format!(
+                    "a blank of {len} bytes where {} are left",
+                    rest.len()
+                ));
                 return Ok(false);
             }
             Ok(Checked::End) => return Ok(false),
@@ -104,11 +105,6 @@ fn scan_segment(
     }
     region.expect_nothing();
     Ok(true)
-}
-
-/// The first record of a file, if it is whole and where it says.
-pub(in crate::store) fn first_record(segment: &Segment, level: CheckLevel) -> Option<RecordRef<'_>> {
-    record_at(segment, segment.base(), level)
 }
 
 /// The record at log offset `offset`, if it is whole and where it says.

@@ -14,7 +14,7 @@ use crate::store::segments::{file_name, parse_file_name};
 
 /// What all queues of a store share to reach their files.
 #[derive(Debug)]
-pub struct QueueFiles {
+pub(crate) struct QueueFiles {
     disk: Arc<dyn Disk>,
     /// The `consumequeue` directory.
     root: PathBuf,
@@ -61,7 +61,12 @@ impl OpenFiles {
 impl QueueFiles {
     /// Files of `file_bytes`, rounded up to whole entries, below `root`.
     #[must_use]
-    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, file_bytes: usize, max_open: usize) -> Self {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        file_bytes: usize,
+        max_open: usize,
+    ) -> Self {
         let entries = file_bytes.div_ceil(ENTRY_BYTES).max(1);
         let open = OpenFiles {
             files: HashMap::new(),
@@ -84,37 +89,42 @@ impl QueueFiles {
 
     /// The directory of all queues.
     #[must_use]
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The disk.
     #[must_use]
-    pub fn disk(&self) -> &Arc<dyn Disk> {
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
     /// The directory of one queue.
     #[must_use]
-    pub fn dir(&self, topic: &str, queue_id: i32) -> PathBuf {
+    pub(crate) fn dir(&self, topic: &str, queue_id: i32) -> PathBuf {
         self.root.join(topic).join(queue_id.to_string())
+    }
+
+    /// Length of a file.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.file_bytes as u64
     }
 
     /// Entries in a file.
     #[must_use]
-    pub fn entries_per_file(&self) -> i64 {
+    pub(crate) fn entries_per_file(&self) -> i64 {
         self.file_bytes / ENTRY_BYTES as i64
     }
 
     /// Number of the file that holds entry `index`; the file's name is the number times its length.
     #[must_use]
-    pub fn file_of(&self, index: i64) -> i64 {
+    pub(crate) fn file_of(&self, index: i64) -> i64 {
         index / self.entries_per_file()
     }
 
     /// The numbers of the files of a queue, ascending and without gaps: files before a gap or with
     /// a name or length that cannot be are left out.
-    pub fn list(&self, dir: &Path) -> io::Result<Vec<i64>> {
+    pub(crate) fn list(&self, dir: &Path) -> io::Result<Vec<i64>> {
         let entries = match self.disk.list(dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,

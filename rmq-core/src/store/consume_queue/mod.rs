@@ -3,9 +3,9 @@
 //! New entries are kept in memory and written to the files later, so appending never waits for a
 //! disk and a full disk is an error and not a signal. Files can always be made again from the log.
 
-pub mod entry;
-pub mod files;
-pub mod table;
+pub(super) mod entry;
+pub(super) mod files;
+pub(super) mod table;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 pub use entry::{ENTRY_BYTES, Entry};
-pub use files::QueueFiles;
-pub use table::QueueTable;
+pub(super) use files::QueueFiles;
+pub(super) use table::QueueTable;
 
 use super::watermarks::Watermarks;
 use files::decode_entries;
@@ -65,7 +65,7 @@ struct State {
 
 /// How far a queue is in its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub(super) struct Written {
     /// Offset behind the last entry in the files.
     pub next: i64,
     /// That last entry; `None` when the files have none.
@@ -177,7 +177,9 @@ impl Queue {
             state.cached_from
         };
         let file_end = (self.files.file_of(from) + 1) * self.files.entries_per_file();
-        let end = cached_from.min(file_end).min(from.saturating_add_unsigned(count as u64));
+        let end = cached_from
+            .min(file_end)
+            .min(from.saturating_add_unsigned(count as u64));
         self.read_file(from, end, out)
     }
 
@@ -187,7 +189,9 @@ impl Queue {
         if from < 0 || count == 0 {
             return Ok(());
         }
-        let file = self.files.open(self.handle, &self.dir, self.files.file_of(from))?;
+        let file = self
+            .files
+            .open(self.handle, &self.dir, self.files.file_of(from))?;
         let mut bytes = vec![0; count * ENTRY_BYTES];
         let got = file.read_at(&mut bytes, self.files.position(from))?;
         decode_entries(&bytes[..got], out);
@@ -241,7 +245,9 @@ impl Queue {
         let mut rest = &batch[..];
         while !rest.is_empty() {
             let file_end = (self.files.file_of(from) + 1) * self.files.entries_per_file();
-            let len = rest.len().min(usize::try_from(file_end - from).unwrap_or(0));
+            let len = rest
+                .len()
+                .min(usize::try_from(file_end - from).unwrap_or(0));
             let (part, more) = rest.split_at(len);
             self.write_part(from, part)?;
             from += len as i64;
@@ -265,7 +271,9 @@ impl Queue {
                 state.dir_dirty = true;
             }
             state.dirty.insert(number);
-            state.first_file.is_none_or(|first| first == number && created)
+            state
+                .first_file
+                .is_none_or(|first| first == number && created)
         };
         // Readers of the files look for the first slot that was never written.
         if first && position > 0 {
@@ -334,7 +342,11 @@ impl Queue {
             (state.first_file, state.written, self.next_offset())
         };
         let min = self.min_offset();
-        if min < next && self.entry(min).is_none_or(|e| !e.is_message() || e.offset < log_min) {
+        if min < next
+            && self
+                .entry(min)
+                .is_none_or(|e| !e.is_message() || e.offset < log_min)
+        {
             let found = self.lower_bound(min, next, |e| e.is_message() && e.offset >= log_min);
             self.min.store(found, Ordering::Release);
         }
@@ -409,4 +421,3 @@ impl State {
 }
 
 mod restore;
-

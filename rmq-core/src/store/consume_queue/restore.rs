@@ -144,7 +144,8 @@ impl Queue {
         }
         let mut state = self.state.lock();
         if offset >= state.cached_from && offset >= state.written {
-            state.entries.truncate((offset - state.cached_from) as usize);
+            let kept = (offset - state.cached_from) as usize;
+            state.entries.truncate(kept);
             self.next.store(offset, Ordering::Release);
             return Ok(());
         }
@@ -181,7 +182,7 @@ impl Queue {
         match self.files.open(self.handle, &self.dir, number) {
             Ok(file) => {
                 let position = self.files.position(end);
-                let whole = (self.files.entries_per_file() * ENTRY_BYTES as i64) as u64;
+                let whole = self.files.file_bytes();
                 if file.len()? != whole {
                     file.set_len(whole)?;
                 }
@@ -194,13 +195,20 @@ impl Queue {
         }
     }
 
-    /// Whether the slot behind the end of the queue holds anything.
-    pub(in crate::store) fn has_more_in_files(&self) -> io::Result<bool> {
+    /// Whether the last file is not as it should be: the slot behind the end of the queue holds
+    /// something, or the file is cut off.
+    pub(in crate::store) fn has_wrong_end(&self) -> io::Result<bool> {
         let end = self.next_offset();
         let mut out: Vec<Entry> = Vec::with_capacity(1);
-        match self.files.open(self.handle, &self.dir, self.files.file_of(end)) {
+        match self
+            .files
+            .open(self.handle, &self.dir, self.files.file_of(end))
+        {
             Ok(file) => {
                 let mut bytes = [0; ENTRY_BYTES];
+                if file.len()? != self.files.file_bytes() {
+                    return Ok(true);
+                }
                 let got = file.read_at(&mut bytes, self.files.position(end))?;
                 decode_entries(&bytes[..got], &mut out);
                 Ok(out.first().is_some_and(|e| *e != Entry::default()))

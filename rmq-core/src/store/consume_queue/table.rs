@@ -15,15 +15,17 @@ const MAX_TOPIC_BYTES: usize = 255;
 
 /// The queues of a store.
 #[derive(Debug)]
-pub struct QueueTable {
+pub(crate) struct QueueTable {
     files: Arc<QueueFiles>,
     marks: Arc<Watermarks>,
-    topics: RwLock<HashMap<Arc<str>, BTreeMap<i32, Arc<Queue>>>>,
+    topics: RwLock<Topics>,
 }
+
+type Topics = HashMap<Arc<str>, BTreeMap<i32, Arc<Queue>>>;
 
 /// Whether `topic` can be the name of a directory without leaving its place.
 #[must_use]
-pub fn is_safe_topic(topic: &str) -> bool {
+pub(crate) fn is_safe_topic(topic: &str) -> bool {
     !topic.is_empty()
         && topic.len() <= MAX_TOPIC_BYTES
         && topic != "."
@@ -47,13 +49,13 @@ impl QueueTable {
 
     /// The queue, if it exists.
     #[must_use]
-    pub fn find(&self, topic: &str, queue_id: i32) -> Option<Arc<Queue>> {
+    pub(crate) fn find(&self, topic: &str, queue_id: i32) -> Option<Arc<Queue>> {
         self.topics.read().get(topic)?.get(&queue_id).cloned()
     }
 
     /// The same, but a queue that cannot be is one to which nothing can be appended.
     #[must_use]
-    pub fn find_or_refuse(&self, topic: &str, queue_id: i32) -> Arc<Queue> {
+    pub(crate) fn find_or_refuse(&self, topic: &str, queue_id: i32) -> Arc<Queue> {
         self.find_or_create(topic, queue_id).unwrap_or_else(|_| {
             let (files, marks) = (Arc::clone(&self.files), Arc::clone(&self.marks));
             let queue = Queue::new(Arc::from(topic), queue_id, files, marks);
@@ -65,7 +67,7 @@ impl QueueTable {
     /// The queue, made where it is missing. Its directory comes with its first message.
     ///
     /// `Invalid`: the topic cannot be the name of a directory, or the number is negative.
-    pub fn find_or_create(&self, topic: &str, queue_id: i32) -> Result<Arc<Queue>> {
+    pub(crate) fn find_or_create(&self, topic: &str, queue_id: i32) -> Result<Arc<Queue>> {
         if let Some(queue) = self.find(topic, queue_id) {
             return Ok(queue);
         }
@@ -88,10 +90,13 @@ impl QueueTable {
 
     /// All queues, by topic and number.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Queue>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Queue>> {
         let topics = self.topics.read();
-        let mut all: Vec<Arc<Queue>> =
-            topics.values().flat_map(BTreeMap::values).cloned().collect();
+        let mut all: Vec<Arc<Queue>> = topics
+            .values()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect();
         drop(topics);
         all.sort_by(|a, b| (a.topic(), a.id()).cmp(&(b.topic(), b.id())));
         all
@@ -99,14 +104,17 @@ impl QueueTable {
 
     /// The queues of one topic, by number.
     #[must_use]
-    pub fn of_topic(&self, topic: &str) -> Vec<Arc<Queue>> {
+    pub(crate) fn of_topic(&self, topic: &str) -> Vec<Arc<Queue>> {
         let topics = self.topics.read();
-        topics.get(topic).map(|queues| queues.values().cloned().collect()).unwrap_or_default()
+        topics
+            .get(topic)
+            .map(|queues| queues.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The topics that have queues.
     #[must_use]
-    pub fn topics(&self) -> Vec<Arc<str>> {
+    pub(crate) fn topics(&self) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = self.topics.read().keys().cloned().collect();
         names.sort();
         names

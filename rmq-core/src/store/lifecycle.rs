@@ -94,11 +94,18 @@ impl Store {
         });
         let core = Arc::new(core);
         core.check_space();
-        let threads = if background { start_threads(&core)? } else { Vec::new() };
+        let threads = if background {
+            start_threads(&core)?
+        } else {
+            Vec::new()
+        };
         Ok(Arc::new(Self {
             core,
             abort,
-            running: Mutex::new(Some(Running { threads, _lock: lock })),
+            running: Mutex::new(Some(Running {
+                threads,
+                _lock: lock,
+            })),
             process: ProcessMark::current(),
         }))
     }
@@ -180,7 +187,10 @@ impl Store {
         limits: ReadLimits,
         matches: &mut dyn FnMut(i64) -> bool,
     ) -> ReadOutcome {
-        let filter = Filter { by_tags: matches, by_record: None };
+        let filter = Filter {
+            by_tags: matches,
+            by_record: None,
+        };
         self.core.read(queue, offset, limits, filter)
     }
 
@@ -195,7 +205,10 @@ impl Store {
         matches: &mut dyn FnMut(i64) -> bool,
         record_matches: &mut dyn FnMut(&[u8]) -> bool,
     ) -> ReadOutcome {
-        let filter = Filter { by_tags: matches, by_record: Some(record_matches) };
+        let filter = Filter {
+            by_tags: matches,
+            by_record: Some(record_matches),
+        };
         self.core.read(queue, offset, limits, filter)
     }
 
@@ -248,14 +261,20 @@ impl Store {
     pub fn is_recent(&self, queue: &Queue, offset: i64) -> bool {
         let memory = i64::try_from(self.core.options.read.memory_bytes).unwrap_or(i64::MAX);
         let end = self.core.marks.appended();
-        queue.entry(offset).is_some_and(|entry| end.saturating_sub(entry.offset) <= memory)
+        queue
+            .entry(offset)
+            .is_some_and(|entry| end.saturating_sub(entry.offset) <= memory)
     }
 
     /// How full the disk of the log is; zeros when that cannot be told.
     #[must_use]
     pub fn disk_usage(&self) -> Usage {
         let usage = self.core.disk.usage(&self.core.options.commitlog_dir);
-        usage.unwrap_or(Usage { used_ratio: 0.0, free_bytes: 0, total_bytes: 0 })
+        usage.unwrap_or(Usage {
+            used_ratio: 0.0,
+            free_bytes: 0,
+            total_bytes: 0,
+        })
     }
 
     /// Lets expired files of the log be deleted now, whatever the hour.
@@ -365,9 +384,11 @@ fn join(threads: &[JoinHandle], deadline: Duration) -> Result<()> {
     Ok(())
 }
 
+type Body = fn(&Core);
+
 fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle>> {
     let mut threads = Vec::new();
-    let bodies: [(&str, fn(&Core)); 4] = [
+    let bodies: [(&str, Body); 4] = [
         ("rmq-flush", flush_thread),
         ("rmq-queues", queue_thread),
         ("rmq-allocate", allocate_thread),
