@@ -1,5 +1,7 @@
 //! Opening stores that were closed, killed, damaged or moved.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod store_support;
 
 use std::path::{Path, PathBuf};

@@ -25,6 +25,30 @@ pub struct MetadataFile {
     whole: Mutex<bool>,
 }
 
+/// What a decoder gives: a value, or none, or why there is none.
+pub trait Decoded {
+    /// The value.
+    type Value;
+    /// The value, or in words why there is none.
+    fn decoded(self) -> std::result::Result<Self::Value, String>;
+}
+
+impl<T> Decoded for Option<T> {
+    type Value = T;
+
+    fn decoded(self) -> std::result::Result<T, String> {
+        self.ok_or_else(|| "it does not decode".to_owned())
+    }
+}
+
+impl<T, E: std::fmt::Display> Decoded for std::result::Result<T, E> {
+    type Value = T;
+
+    fn decoded(self) -> std::result::Result<T, String> {
+        self.map_err(|error| error.to_string())
+    }
+}
+
 impl MetadataFile {
     /// The file at `path`; its directory is made when it is first saved.
     #[must_use]
@@ -54,7 +78,7 @@ impl MetadataFile {
     /// empty.
     ///
     /// `Corrupt`: what is there does not decode, and the other one is of no use either.
-    pub fn load<T>(&self, decode: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>> {
+    pub fn load<D: Decoded>(&self, decode: impl Fn(&[u8]) -> D) -> Result<Option<D::Value>> {
         const OP: &str = "store.metadata.load";
         let mut whole = self.whole.lock();
         let mut corrupt = None;
@@ -68,17 +92,17 @@ impl MetadataFile {
                 tracing::warn!(path = %path.display(), "the file is empty");
                 continue;
             }
-            match decode(&content) {
-                Some(value) => {
+            match decode(&content).decoded() {
+                Ok(value) => {
                     *whole = path == &self.path;
                     if !*whole {
                         tracing::warn!(path = %path.display(), "loaded the backup");
                     }
                     return Ok(Some(value));
                 }
-                None => {
-                    tracing::warn!(path = %path.display(), "the file does not decode");
-                    let context = format!("{} does not decode", path.display());
+                Err(why) => {
+                    tracing::warn!(path = %path.display(), why, "the file does not decode");
+                    let context = format!("{}: {why}", path.display());
                     corrupt.get_or_insert(Error::new(ErrorKind::Corrupt, OP, context));
                 }
             }

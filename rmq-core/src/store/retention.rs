@@ -288,6 +288,7 @@ mod tests {
             ..RetentionOptions::default()
         };
         let mut inputs = inputs(AGED);
+        inputs.queues_used_ratio = 0.0;
         inputs.log_used_ratio = 0.91;
         assert!(decide(&options, &inputs).full);
         inputs.log_used_ratio = 0.30;
