@@ -1,0 +1,18 @@
+//! Unmodified official clients and Apache's own servers and tools against rmq.
+//!
+//! `tests/interop/run.sh` runs these. `RMQ_INTEROP_SERVER=apache` puts Apache's servers in rmq's
+//! place, which shows whether a failure is the suite's or rmq's.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "the tests pass on what the suites print"
+)]
+
+#[path = "support/apache.rs"]
+mod apache;
+#[path = "interop/mixed.rs"]
+mod mixed;
+#[path = "interop/store.rs"]
+mod store;
+#[path = "interop/suites.rs"]
+mod suites;

@@ -1,0 +1,121 @@
+package rmq.interop;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * Holds a broker that opened the store which {@link StoreFill} filled against what was written: all
+ * messages with their offsets and fields, the committed offsets, a consumer that goes on from them,
+ * and new messages at the next offsets.
+ *
+ * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1].
+ */
+public final class StoreDrain {
+    private StoreDrain() {}
+
+    public static void main(String[] args) throws Exception {
+        Args options = new Args(args);
+        int status = 0;
+        try (Cluster cluster = new Cluster(options.text("n"), options.number("brokers", 1));
+            Scope scope = new Scope(cluster, options.text("topic") + "_drain")) {
+            run(scope, options.text("topic"), options.text("group"),
+                Files.readAllLines(Path.of(options.text("manifest"))));
+        } catch (AssertionError wrong) {
+            System.out.println("FAIL " + wrong.getMessage());
+            status = 1;
+        }
+        System.out.flush();
+        Runtime.getRuntime().halt(status);
+    }
+
+    private static void run(Scope scope, String topic, String group, List<String> manifest)
+        throws Exception {
+        Map<String, Long> commits = new HashMap<>();
+        Map<String, Long> ends = new HashMap<>();
+        Map<String, String> expected = new HashMap<>();
+        Set<String> left = new HashSet<>();
+        for (String line : manifest) {
+            String[] parts = line.split(" ");
+            String queue = parts[1] + "/" + parts[2];
+            if (parts[0].equals("commit")) {
+                commits.put(queue, Long.parseLong(parts[3]));
+            } else {
+                expected.put(queue + "@" + parts[3], line.substring("message ".length()));
+                ends.merge(queue, Long.parseLong(parts[3]) + 1, Math::max);
+            }
+        }
+        for (String position : expected.keySet()) {
+            String[] parts = position.split("@");
+            if (Long.parseLong(parts[1]) >= commits.get(parts[0])) {
+                left.add(position);
+            }
+        }
+        Check.eventually(20, "route of " + topic, () -> !scope.queues(topic).isEmpty());
+        int read = readBack(scope, topic, ends, expected);
+        Received received = new Received();
+        Received.startConcurrent(scope.push(group), topic, "*", received);
+        Check.eventually(40, left.size() + " messages beyond the committed offsets",
+            () -> positions(received).containsAll(left));
+        Set<String> surplus = positions(received);
+        surplus.removeAll(left);
+        Check.that(surplus.isEmpty(), "committed messages came again: %d, such as %s",
+            surplus.size(), surplus.stream().limit(3).toList());
+        int added = append(scope, topic, ends, received);
+        System.out.printf("ok read %d consumed %d added %d%n", read, left.size(), added);
+    }
+
+    private static String position(MessageExt message) {
+        return message.getBrokerName() + "/" + message.getQueueId() + "@"
+            + message.getQueueOffset();
+    }
+
+    private static Set<String> positions(Received received) {
+        Set<String> positions = new HashSet<>();
+        received.all().forEach(message -> positions.add(position(message)));
+        return positions;
+    }
+
+    private static int readBack(Scope scope, String topic, Map<String, Long> ends,
+        Map<String, String> expected) throws Exception {
+        List<MessageExt> all = new ArrayList<>();
+        for (MessageQueue queue : scope.queues(topic)) {
+            String name = queue.getBrokerName() + "/" + queue.getQueueId();
+            Check.same(0L, scope.reader().minOffset(queue), "minimum offset of " + name);
+            Check.same(ends.get(name), scope.reader().maxOffset(queue), "maximum of " + name);
+            all.addAll(scope.readAll(queue, ends.get(name).intValue()));
+        }
+        for (MessageExt message : all) {
+            String position = position(message);
+            Check.same(expected.get(position), StoreFill.describe(message), "at " + position);
+        }
+        Check.same(expected.size(), all.size(), "messages read back");
+        return all.size();
+    }
+
+    private static int append(Scope scope, String topic, Map<String, Long> ends, Received received)
+        throws Exception {
+        DefaultMQProducer producer = scope.producer();
+        Set<String> bodies = new HashSet<>();
+        for (MessageQueue queue : scope.queues(topic)) {
+            String name = queue.getBrokerName() + "/" + queue.getQueueId();
+            for (int i = 0; i < 10; i++) {
+                String body = "added-" + name + "-" + i;
+                bodies.add(body);
+                SendResult result = Scope.ok(producer.send(Scope.message(topic, body), queue));
+                Check.same(ends.get(name) + i, result.getQueueOffset(), "offset after reopening");
+            }
+        }
+        Check.eventually(20, "the added messages", () -> received.bodies().containsAll(bodies));
+        return bodies.size();
+    }
+}

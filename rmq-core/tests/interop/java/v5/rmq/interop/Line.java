@@ -1,0 +1,50 @@
+package rmq.interop;
+
+import java.util.Set;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.impl.MQClientAPIImpl;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
+import org.apache.rocketmq.remoting.protocol.header.UpdateConsumerOffsetRequestHeader;
+import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+
+/** What differs in name between the 5.x clients and the other line. */
+final class Line {
+    private Line() {}
+
+    static void broadcast(DefaultMQPushConsumer consumer) {
+        consumer.setMessageModel(MessageModel.BROADCASTING);
+    }
+
+    static void deleteInNameserver(DefaultMQAdminExt admin, Set<String> addresses, String topic)
+        throws Exception {
+        admin.deleteTopicInNameServer(addresses, null, topic);
+    }
+
+    /** The offset that the broker keeps for the group, or -1. Asks without joining the group. */
+    static long committed(MQClientAPIImpl api, String address, String group, MessageQueue queue)
+        throws Exception {
+        QueryConsumerOffsetRequestHeader header = new QueryConsumerOffsetRequestHeader();
+        header.setConsumerGroup(group);
+        header.setTopic(queue.getTopic());
+        header.setQueueId(queue.getQueueId());
+        try {
+            return api.queryConsumerOffset(address, header, 5000);
+        } catch (MQBrokerException none) {
+            return -1;
+        }
+    }
+
+    /** Commits an offset and waits for the answer, which a consumer does not. */
+    static void commit(MQClientAPIImpl api, String address, String group, MessageQueue queue,
+        long offset) throws Exception {
+        UpdateConsumerOffsetRequestHeader header = new UpdateConsumerOffsetRequestHeader();
+        header.setConsumerGroup(group);
+        header.setTopic(queue.getTopic());
+        header.setQueueId(queue.getQueueId());
+        header.setCommitOffset(offset);
+        api.updateConsumerOffset(address, header, 5000);
+    }
+}

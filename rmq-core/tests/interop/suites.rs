@@ -1,0 +1,81 @@
+//! The scenarios of the official clients.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::apache::{Cluster, Maker, Workspace, client_with, exclusive, go_suite, prepare, run};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a suite against a nameserver and two masters, and passes its lines on.
+fn run_suite(name: &str, suite: impl FnOnce(&Cluster, &Workspace) -> Command) {
+    let _alone = exclusive();
+    let workspace = Workspace::new();
+    let cluster = Cluster::start(Maker::under_test(), &workspace, &[]);
+    let mut command = suite(&cluster, &workspace);
+    let (passed, text) = run(name, &mut command, &workspace.folder(name), LIMIT);
+    println!("{text}");
+    let failures: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("ok "))
+        .collect();
+    assert!(passed, "{name}:\n{}", failures.join("\n"));
+}
+
+fn java_suite(version: &str, options: &[&str], arguments: &[&str]) {
+    if !prepare(
+        &["java", "mvn"],
+        &[&format!("client-{version}"), "server-5.5.0"],
+    ) {
+        return;
+    }
+    run_suite(&format!("java-{version}"), |cluster, workspace| {
+        let home = workspace.folder("home");
+        let mut command = client_with(options, version, "Suite", &home);
+        command
+            .args(["-n", &cluster.namesrv.address(), "--threads", "6"])
+            .args(arguments);
+        command
+    });
+}
+
+#[test]
+fn java_client_4_9_8() {
+    java_suite("4.9.8", &[], &[]);
+}
+
+#[test]
+fn java_client_5_5_0() {
+    java_suite("5.5.0", &[], &[]);
+}
+
+/// The other serialization of headers, that a client is told to use by a property.
+#[test]
+fn java_client_5_5_0_with_binary_headers() {
+    let only = "send_sync,send_async,send_oneway,send_batch,push_concurrent,push_orderly,\
+                push_tag_filter,push_long_polling,push_restart,pull_statuses,pull_filter,\
+                offsets_by_time,offsets_of_group,topic_create_api,topic_delete,\
+                properties_unicode,body_limit,error_queue_id";
+    java_suite(
+        "5.5.0",
+        &["-Drocketmq.serialize.type=ROCKETMQ"],
+        &["--only", only],
+    );
+}
+
+#[test]
+fn go_client_2_1_2() {
+    if !prepare(&["java", "mvn", "go"], &["server-5.5.0", "go"]) {
+        return;
+    }
+    run_suite("go", |cluster, workspace| {
+        let masters: Vec<String> = cluster.brokers.iter().map(|b| b.address()).collect();
+        let mut command = go_suite();
+        command
+            .args(["-n", &cluster.namesrv.address(), "-threads", "6"])
+            .args(["-brokers", &masters.join(",")])
+            .arg("-log")
+            .arg(workspace.folder("home").join("client.log"));
+        command
+    });
+}
