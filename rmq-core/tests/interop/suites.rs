@@ -35,6 +35,9 @@ fn java_suite(version: &str, options: &[&str], arguments: &[&str]) {
         command
             .args(["-n", &cluster.namesrv.address(), "--threads", "6"])
             .args(arguments);
+        if Maker::under_test() == Maker::Apache {
+            command.args(["--forgetful", "true"]);
+        }
         command
     });
 }

@@ -17,7 +17,7 @@ import java.util.stream.Collectors;
  * Runs the scenarios against a cluster and prints one line for each: "ok NAME" or "FAIL NAME
  * REASON". Ends with status 1 when one failed.
  *
- * <p>-n ADDRS [--brokers 2] [--only a,b] [--threads 4]
+ * <p>-n ADDRS [--brokers 2] [--only a,b] [--threads 4] [--forgetful true]
  */
 public final class Suite {
     private static final String RUN =
@@ -49,6 +49,7 @@ public final class Suite {
         Check.that(only.isEmpty() || only.size() == chosen.size(), "unknown scenario in %s", only);
         int failed;
         try (Cluster cluster = new Cluster(options.text("n"), options.number("brokers", 2))) {
+            cluster.forgetful = Boolean.parseBoolean(options.text("forgetful", "false"));
             failed = new Suite().run(cluster, chosen, options.number("threads", 4));
         }
         System.out.println(chosen.size() - failed + " passed, " + failed + " failed");
