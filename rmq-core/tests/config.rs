@@ -264,6 +264,10 @@ fn every_key_comes_back_and_secrets_do_not() {
     assert_eq!(shown.get("clientCallbackExecutorThreads"), Some("2"));
     assert_eq!(shown.get("haMasterAddress"), None);
     assert!(shown.len() > 400, "{}", shown.len());
+    let important = config.to_important_properties();
+    assert_eq!(important.get("listenPort"), Some("10911"));
+    assert_eq!(important.get("haTransferBatchSize"), None);
+    assert!((20..100).contains(&important.len()), "{}", important.len());
     // What is shown can be read again and means the same.
     let (again, warnings) = BrokerConfig::load(&environment(), &[&shown]).unwrap();
     assert_eq!(warnings, []);

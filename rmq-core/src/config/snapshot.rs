@@ -182,17 +182,13 @@ pub trait ServerSettings: Settings + Default + Clone {
     /// Every key with the value in use, by Apache's names; secrets are masked.
     #[must_use]
     fn to_properties(&self) -> Properties {
-        let mut values = BTreeMap::new();
-        self.visit(&mut |group| {
-            for row in group.rows() {
-                let text = group.extras().pending(row).or_else(|| group.text(row));
-                let Some(text) = text else { continue };
-                values.insert(row.key, if row.secret { MASK.to_owned() } else { text });
-            }
-        });
-        let mut properties = Properties::new("configuration");
-        properties.extend(values);
-        properties
+        shown(self, |_| true)
+    }
+
+    /// The same for the keys that operators look at first.
+    #[must_use]
+    fn to_important_properties(&self) -> Properties {
+        shown(self, |row| row.important)
     }
 
     /// The configuration after a change at run time, and what became of each key. Keys that need a
@@ -235,6 +231,20 @@ pub trait ServerSettings: Settings + Default + Clone {
             .collect();
         Ok((config, changes))
     }
+}
+
+fn shown(config: &impl Settings, wanted: impl Fn(&Row) -> bool) -> Properties {
+    let mut values = BTreeMap::new();
+    config.visit(&mut |group| {
+        for row in group.rows().iter().filter(|row| wanted(row)) {
+            let text = group.extras().pending(row).or_else(|| group.text(row));
+            let Some(text) = text else { continue };
+            values.insert(row.key, if row.secret { MASK.to_owned() } else { text });
+        }
+    });
+    let mut properties = Properties::new("configuration");
+    properties.extend(values);
+    properties
 }
 
 /// The entry of `layer` for `row`, under its key or its alias.

@@ -38,17 +38,7 @@ impl NamesrvHandler {
             reactor: io.reactor(),
             now: io.now(),
         };
-        let answer = catch_unwind(AssertUnwindSafe(|| processors::process(&context, request)));
-        let answer = answer.unwrap_or_else(|panic| {
-            let what = panic_message(&*panic);
-            tracing::error!(code = request.code, peer = ?context.peer, "request panicked: {what}");
-            let remark = format!("internal error: {what}");
-            Some(Command::response_to(
-                request,
-                ResponseCode::SYSTEM_ERROR,
-                Some(remark),
-            ))
-        });
+        let answer = guarded(request, || processors::process(&context, request));
         let Some(answer) = answer.filter(|_| !request.is_oneway()) else {
             return;
         };
@@ -57,6 +47,20 @@ impl NamesrvHandler {
             out.push(answer.body);
         }
     }
+}
+
+/// Turns a panic into an answer: it costs its own request and nothing else.
+fn guarded(request: &Command, serve: impl FnOnce() -> Option<Command>) -> Option<Command> {
+    catch_unwind(AssertUnwindSafe(serve)).unwrap_or_else(|panic| {
+        let what = panic_message(&*panic);
+        tracing::error!(code = request.code, "a request panicked: {what}");
+        let remark = format!("internal error: {what}");
+        Some(Command::response_to(
+            request,
+            ResponseCode::SYSTEM_ERROR,
+            Some(remark),
+        ))
+    })
 }
 
 impl Handler for NamesrvHandler {
@@ -97,5 +101,24 @@ impl Handler for NamesrvHandler {
 
     fn drained(&mut self, _: &mut Io<'_>) -> bool {
         self.state.saver.is_idle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::code::RequestCode;
+
+    #[test]
+    fn a_panic_is_an_answer() {
+        let mut request = Command::bare_request(RequestCode::GET_NAMESRV_CONFIG);
+        request.opaque = 7;
+        let answer = guarded(&request, || panic!("a defect")).unwrap();
+        assert_eq!(
+            (answer.response_code(), answer.opaque),
+            (ResponseCode::SYSTEM_ERROR, 7)
+        );
+        assert_eq!(answer.remark.as_deref(), Some("internal error: a defect"));
+        assert_eq!(guarded(&request, || None), None);
     }
 }

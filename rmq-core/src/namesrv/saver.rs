@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::kv::KvTable;
 use super::settings::Settings;
 use crate::base::queue::Queue;
-use crate::base::thread::{self, JoinHandle};
+use crate::base::thread::{self, JoinHandle, ProcessMark};
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::protocol::code::ResponseCode;
@@ -68,6 +68,7 @@ struct Shared {
 pub(super) struct Saver {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle>>,
+    process: ProcessMark,
 }
 
 impl Saver {
@@ -82,6 +83,7 @@ impl Saver {
         Self {
             shared: Arc::new(shared),
             thread: Mutex::new(None),
+            process: ProcessMark::current(),
         }
     }
 
@@ -122,6 +124,16 @@ impl Saver {
     pub(super) fn kill(&self) -> Result<()> {
         self.shared.killed.store(true, Ordering::Release);
         self.end(Duration::from_secs(2))
+    }
+}
+
+impl Drop for Saver {
+    fn drop(&mut self) {
+        // In a forked child the queue's lock may be held by a thread that is not there.
+        if self.process.is_current() {
+            self.shared.killed.store(true, Ordering::Release);
+            self.shared.queue.close();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::handler::NamesrvHandler;
 use super::state::State;
 use crate::base::clock::SharedClock;
+use crate::base::thread::ProcessMark;
 use crate::base::{Error, ErrorKind, Result};
 use crate::config::{NamesrvConfig, ServerConfig};
 use crate::net::{self, Limits, Server};
@@ -17,6 +18,7 @@ pub struct Namesrv {
     server: Server,
     state: Arc<State>,
     address: SocketAddr,
+    process: ProcessMark,
 }
 
 impl Namesrv {
@@ -43,11 +45,13 @@ impl Namesrv {
             Box::new(NamesrvHandler::new(index, Arc::clone(&state)))
         })?;
         let address = server.local_addr(0).unwrap_or(listener);
+        state.settings.note_port(address.port());
         tracing::info!(%address, reactors, "the nameserver listens");
         Ok(Self {
             server,
             state,
             address,
+            process: ProcessMark::current(),
         })
     }
 
@@ -82,6 +86,7 @@ impl Namesrv {
     /// [`ErrorKind::Timeout`] when a thread did not end in time, [`ErrorKind::Forked`] in a child
     /// process.
     pub fn shutdown(&self, deadline: Duration) -> Result<()> {
+        self.process.check("namesrv.shutdown")?;
         let result = self.server.shutdown(deadline);
         self.state.end(deadline).and(result)
     }
@@ -91,6 +96,7 @@ impl Namesrv {
     /// # Errors
     /// As [`Namesrv::shutdown`].
     pub fn kill(&self) -> Result<()> {
+        self.process.check("namesrv.kill")?;
         let result = self.server.kill();
         self.state.kill().and(result)
     }

@@ -47,6 +47,13 @@ impl Settings {
         self.file.is_some()
     }
 
+    /// Notes the port that was taken when any was asked for.
+    pub(super) fn note_port(&self, port: u16) {
+        let mut config = (*self.get()).clone();
+        config.server.listen_port = port;
+        *self.config.write() = Arc::new(config);
+    }
+
     /// Applies a change to the configuration in use; the file is another step.
     pub(super) fn update(&self, update: &Properties) -> Result<Vec<KeyChange>> {
         let mut unsaved = self.unsaved.lock();
