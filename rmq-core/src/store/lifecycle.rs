@@ -147,8 +147,8 @@ impl Store {
         self.core.health.get()
     }
 
-    /// The queue, made where it is missing. For a name that cannot be a topic, or a negative number,
-    /// it is a queue that nothing can be appended to.
+    /// The queue, made where it is missing. For a name that cannot be a topic, or a negative
+    /// number, it is a queue that nothing can be appended to.
     #[must_use]
     pub fn queue(&self, topic: &str, queue_id: i32) -> Arc<Queue> {
         self.core.queues.find_or_refuse(topic, queue_id)

@@ -12,7 +12,7 @@ final class Cluster implements AutoCloseable {
     final DefaultMQAdminExt admin;
     /** Broker name to address of its master. */
     final Map<String, String> masters = new TreeMap<>();
-    /** Whether changes of topics get lost on the way to the nameserver, as they do with Apache's. */
+    /** Whether changes of topics get lost on the way to the nameserver, as with Apache's. */
     boolean forgetful;
 
     /** Connects and waits until that many masters are registered. */
