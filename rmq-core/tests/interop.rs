@@ -12,6 +12,8 @@
 mod apache;
 #[path = "interop/mixed.rs"]
 mod mixed;
+#[path = "interop/nameservers.rs"]
+mod nameservers;
 #[path = "interop/store.rs"]
 mod store;
 #[path = "interop/suites.rs"]

@@ -5,12 +5,10 @@
 #[path = "support/apache.rs"]
 mod apache;
 
-use std::io::Write as _;
-use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use apache::{Cluster, Deadline, Maker, Process, Workspace, client, exclusive, prepare, run};
+use apache::{Cluster, Load, Maker, Workspace, exclusive, prepare};
 use rmq_core::base::clock::{Clock, SystemClock};
 
 /// xorshift64
@@ -26,24 +24,6 @@ impl Random {
 
     fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from))
-    }
-}
-
-/// The number that the load reported last after that word.
-fn reported(load: &Process, word: &str) -> u64 {
-    let text = load.log_text();
-    let number = |line: &str| {
-        let mut parts = line.split(' ').skip_while(|part| *part != word);
-        parts.nth(1).and_then(|value| value.parse().ok())
-    };
-    text.lines().rev().find_map(number).unwrap_or(0)
-}
-
-fn await_more(load: &Process, than: u64, what: &str) {
-    let deadline = Deadline::after(Duration::from_secs(30));
-    while reported(load, "acked") <= than {
-        assert!(!deadline.passed(), "no acknowledgement {what}");
-        sleep(Duration::from_millis(50));
     }
 }
 
@@ -65,50 +45,28 @@ fn killed_masters_lose_nothing_that_they_acknowledged() {
         &workspace,
         &[("flushDiskType", "SYNC_FLUSH")],
     );
-    let dir = workspace.folder("load");
-    let mut command = client("5.5.0", "Load", &dir);
-    command
-        .args(["-n", &cluster.namesrv.address()])
-        .args(["--topic", "soak", "--group", "soakers", "--rate", "1000"])
-        .arg("--dir")
-        .arg(&dir)
-        .stdin(Stdio::piped());
-    let mut load = Process::spawn("load", &mut command, &dir);
-    load.await_output("ready", 0, Duration::from_secs(60));
+    let load = Load::start(
+        &cluster.namesrv.address(),
+        "soak",
+        &workspace.folder("load"),
+    );
     for kill in 1..=kills {
-        await_more(&load, reported(&load, "acked"), "with both masters up");
+        load.await_acked(1, "with both masters up");
         sleep(random.millis(300, 2500));
         let victim = usize::try_from(random.below(2)).expect("0 or 1");
         cluster.brokers[victim].kill();
-        let acked = reported(&load, "acked");
         println!(
-            "kill {kill}: {}, {acked} acked",
-            cluster.brokers[victim].name
+            "kill {kill}: {}, {} acked",
+            cluster.brokers[victim].name,
+            load.acked()
         );
-        await_more(&load, acked + 50, "through the other master");
+        load.await_acked(50, "through the other master");
         sleep(random.millis(0, 1000));
         cluster.brokers[victim].start();
     }
-    sleep(Duration::from_secs(2));
-    let input = load
-        .child()
-        .stdin
-        .as_mut()
-        .expect("standard input is piped");
-    input.write_all(b"stop\n").expect("the load listens");
-    let ended = load.await_end(Duration::from_secs(120));
-    let progress = load.log_text().lines().last().map(str::to_owned);
-    println!("{}", progress.unwrap_or_default());
-    assert!(ended.is_some(), "the load does not end");
-
-    let mut history = client("5.5.0", "History", &dir);
-    history.arg("--dir").arg(&dir);
-    let home = workspace.folder("history");
-    let (holds, text) = run("history", &mut history, &home, Duration::from_secs(60));
-    println!("{text}");
-    assert!(holds, "the history does not hold (seed {seed}):\n{text}");
-    assert!(
-        ended.is_some_and(|s| s.success()),
-        "the load was not drained"
-    );
+    load.await_acked(1000, "at the end");
+    match load.finish() {
+        Ok(counts) => println!("{counts}"),
+        Err(wrong) => panic!("the history does not hold (seed {seed}):\n{wrong}"),
+    }
 }

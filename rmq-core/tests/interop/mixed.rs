@@ -16,8 +16,8 @@ fn brokers_and_nameservers_of_both_makers_work_together() {
     let _alone = exclusive();
     let workspace = Workspace::new();
     let makers = [Maker::under_test(), Maker::Apache];
-    let namesrvs =
-        makers.map(|maker| Namesrv::start(maker, &workspace.folder(&format!("namesrv-{maker:?}"))));
+    let namesrvs = makers
+        .map(|maker| Namesrv::started(maker, &workspace.folder(&format!("namesrv-{maker:?}"))));
     let all = format!("{};{}", namesrvs[0].address(), namesrvs[1].address());
     let _brokers = ["broker-a", "broker-b"].map(|name| {
         let maker = makers[usize::from(name == "broker-b")];

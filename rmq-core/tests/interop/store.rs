@@ -44,7 +44,7 @@ fn hand_over(writer: Maker, reader: Maker, end: End) {
     }
     let _alone = exclusive();
     let workspace = Workspace::new();
-    let namesrv = Namesrv::start(reader, &workspace.folder("namesrv"));
+    let namesrv = Namesrv::started(reader, &workspace.folder("namesrv"));
     let mut broker = Broker::new(
         writer,
         "broker-a",

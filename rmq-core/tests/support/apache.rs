@@ -9,6 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -208,10 +209,6 @@ impl Process {
         }
     }
 
-    pub(crate) fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
-
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -383,30 +380,61 @@ fn write_config(path: &Path, entries: &[(String, String)]) {
     fs::write(path, text).expect("the configuration file is written");
 }
 
-/// A running nameserver.
+/// A nameserver that can be killed and started again, on the same port.
 pub(crate) struct Namesrv {
-    pub(crate) process: Process,
+    maker: Maker,
+    dir: PathBuf,
     port: u16,
+    process: Option<Process>,
 }
 
 impl Namesrv {
-    pub(crate) fn start(maker: Maker, dir: &Path) -> Self {
-        let port = free_port(&[]);
-        let config = dir.join("namesrv.conf");
-        write_config(&config, &[("listenPort".to_owned(), port.to_string())]);
-        let mut command = match maker {
-            Maker::Apache => apache("namesrv.NamesrvStartup", "512m", dir),
+    pub(crate) fn new(maker: Maker, dir: &Path) -> Self {
+        Self {
+            maker,
+            dir: dir.to_owned(),
+            port: free_port(&[]),
+            process: None,
+        }
+    }
+
+    /// A new one, started.
+    pub(crate) fn started(maker: Maker, dir: &Path) -> Self {
+        let mut namesrv = Self::new(maker, dir);
+        namesrv.start();
+        namesrv
+    }
+
+    pub(crate) fn start(&mut self) {
+        let config = self.dir.join("namesrv.conf");
+        write_config(&config, &[("listenPort".to_owned(), self.port.to_string())]);
+        let mut command = match self.maker {
+            Maker::Apache => apache("namesrv.NamesrvStartup", "512m", &self.dir),
             Maker::Rmq => rmq("mqnamesrv", option_env!("CARGO_BIN_EXE_mqnamesrv")),
         };
-        command.arg("-c").arg(&config).env("ROCKETMQ_HOME", dir);
-        let mut process = Process::spawn("nameserver", &mut command, dir);
-        process.await_output("boot success", 0, BOOT_LIMIT);
-        Self { process, port }
+        command
+            .arg("-c")
+            .arg(&config)
+            .env("ROCKETMQ_HOME", &self.dir);
+        self.process = Some(boot("nameserver", &mut command, &self.dir));
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
     }
 
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+/// Starts a server and waits for its boot line.
+fn boot(name: &str, command: &mut Command, dir: &Path) -> Process {
+    let before = fs::metadata(dir.join("out.log")).map_or(0, |meta| meta.len());
+    let before = usize::try_from(before).expect("a short log");
+    let mut process = Process::spawn(name, command, dir);
+    process.await_output("boot success", before, BOOT_LIMIT);
+    process
 }
 
 /// A broker that can be stopped, killed and started again, on the same port and store.
@@ -470,11 +498,7 @@ impl Broker {
             .arg("-c")
             .arg(&config)
             .env("ROCKETMQ_HOME", &self.dir);
-        let before = fs::metadata(self.dir.join("out.log")).map_or(0, |meta| meta.len());
-        let before = usize::try_from(before).expect("a short log");
-        let mut process = Process::spawn(&self.name, &mut command, &self.dir);
-        process.await_output("boot success", before, BOOT_LIMIT);
-        self.process = Some(process);
+        self.process = Some(boot(&self.name, &mut command, &self.dir));
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {
@@ -535,7 +559,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(maker: Maker, workspace: &Workspace, extra: &[(&str, &str)]) -> Self {
-        let namesrv = Namesrv::start(maker, &workspace.folder("namesrv"));
+        let namesrv = Namesrv::started(maker, &workspace.folder("namesrv"));
         let brokers = ["broker-a", "broker-b"]
             .map(|name| {
                 let dir = workspace.folder(name);
@@ -545,5 +569,68 @@ impl Cluster {
             })
             .into();
         Self { brokers, namesrv }
+    }
+}
+
+/// The load of `Load`, in one Java machine for as long as the test goes on.
+pub(crate) struct Load {
+    process: Process,
+    dir: PathBuf,
+}
+
+impl Load {
+    /// Starts it with about 1,000 messages a second; its history goes to `dir`.
+    pub(crate) fn start(namesrv: &str, topic: &str, dir: &Path) -> Self {
+        let mut command = client("5.5.0", "Load", dir);
+        command
+            .args(["-n", namesrv, "--topic", topic, "--rate", "1000"])
+            .args(["--group", &format!("{topic}_group")])
+            .arg("--dir")
+            .arg(dir)
+            .stdin(Stdio::piped());
+        let mut process = Process::spawn("load", &mut command, dir);
+        process.await_output("ready", 0, BOOT_LIMIT);
+        Self {
+            process,
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// Messages that were acknowledged so far.
+    pub(crate) fn acked(&self) -> u64 {
+        let text = self.process.log_text();
+        let number = |line: &str| {
+            let mut parts = line.split(' ').skip_while(|part| *part != "acked");
+            parts.nth(1).and_then(|value| value.parse().ok())
+        };
+        text.lines().rev().find_map(number).unwrap_or(0)
+    }
+
+    /// Waits until that many more are acknowledged.
+    pub(crate) fn await_acked(&self, more: u64, what: &str) {
+        let deadline = Deadline::after(Duration::from_secs(30));
+        let goal = self.acked() + more;
+        while self.acked() < goal {
+            assert!(!deadline.passed(), "no acknowledgements {what}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the sending, waits until everything is consumed, and holds the history against what a
+    /// queue promises. Returns the counts, or what is wrong.
+    pub(crate) fn finish(mut self) -> Result<String, String> {
+        let input = self.process.child.stdin.as_mut();
+        let input = input.expect("standard input is piped");
+        input.write_all(b"stop\n").expect("the load listens");
+        let ended = self.process.await_end(Duration::from_secs(120));
+        let last = tail(&self.process.log, 3);
+        let mut history = client("5.5.0", "History", &self.dir);
+        history.arg("--dir").arg(&self.dir);
+        let (holds, text) = run("history", &mut history, &self.dir, Duration::from_secs(60));
+        if holds && ended.is_some_and(|status| status.success()) {
+            Ok(text)
+        } else {
+            Err(format!("{last}\n{text}"))
+        }
     }
 }

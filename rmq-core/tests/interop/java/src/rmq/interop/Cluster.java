@@ -22,7 +22,7 @@ final class Cluster implements AutoCloseable {
         admin.setNamesrvAddr(namesrv);
         admin.setInstanceName("admin-" + ProcessHandle.current().pid() + "-" + System.nanoTime());
         admin.start();
-        Check.eventually(30, brokers + " masters registered", () -> {
+        Check.eventually(60, brokers + " masters registered", () -> {
             var table = admin.examineBrokerClusterInfo().getBrokerAddrTable();
             table.forEach((name, data) -> {
                 String master = data.getBrokerAddrs().get(0L);
