@@ -1,1 +1,3 @@
 //! L5: the client side of the protocol.
+
+pub mod raw;

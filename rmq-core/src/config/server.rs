@@ -1,6 +1,6 @@
 //! Keys of the sockets: Apache's network keys, and rmq's own limits on connections.
 
-use crate::config::table::{computed, is, settings};
+use crate::config::table::{absent, computed, is, settings};
 
 const PORT: i64 = u16::MAX as i64;
 const SECONDS_MAX: i64 = 7 * 24 * 3600;
@@ -57,6 +57,11 @@ settings! {
             mailbox_commands: usize, "rmq.mailboxCommands" =
                 is("1048576").range(1_024, 1 << 30),
                 "Answers and closings of other threads that wait for one reactor thread.";
+            log_dir: Option<String>, "rmq.logDir" = absent().immutable(),
+                "Folder that a command writes its log files to; left out, it logs to standard \
+                 error.";
+            log_level: String, "rmq.logLevel" = is("info"),
+                "What a command logs: off, error, warn, info, debug or trace.";
         }
         accepted {
             "serverSocketSndBufSize": Int = is("0"),

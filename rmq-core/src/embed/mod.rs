@@ -1,4 +1,16 @@
-//! L6: the one facade for the C ABI, the bindings and the commands.
 //! L6: the one facade that the C library, the bindings and the commands use.
+//!
+//! Servers run on threads of their own in the caller's process: nothing is printed, no signal is
+//! handled, and after `close` (or a drop, which is a kill) no thread and no descriptor is left.
 
+mod broker;
+mod namesrv;
+mod storage;
 pub mod version;
+
+pub use broker::Broker;
+pub use namesrv::NameServer;
+pub use storage::Storage;
+
+pub use crate::base::{Error, ErrorKind, Result};
+pub use crate::config::{BrokerConfig, NamesrvConfig, Properties, ServerSettings};

@@ -36,6 +36,16 @@ pub use outbox::Outbox;
 pub use reactor::Io;
 pub use server::{Server, ServerConfig};
 
+/// How many reactors a server's configuration asks for: 0 stands for one per processor.
+#[must_use]
+pub fn reactor_threads(config: &crate::config::ServerConfig) -> u16 {
+    let wanted = match config.reactor_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given,
+    };
+    u16::try_from(wanted).unwrap_or(u16::MAX)
+}
+
 /// Names one connection of one server or client, for as long as it is open. An id that has outlived
 /// its connection is ignored wherever it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -174,7 +174,19 @@ impl<'a> AppendBatch<'a> {
         queue: Arc<Queue>,
         tags_code: i64,
     ) -> Result<(), RecordError> {
-        self.stage(record, queue, TagsCode::Is(tags_code))
+        self.stage(record, record.body, queue, TagsCode::Is(tags_code))
+    }
+
+    /// As [`push`](Self::push), with `body` in the place of the record's: the other parts of the
+    /// record are copied here and need not live as long.
+    pub fn push_with_body(
+        &mut self,
+        record: &NewRecord<'_>,
+        body: &'a [u8],
+        queue: Arc<Queue>,
+        tags_code: i64,
+    ) -> Result<(), RecordError> {
+        self.stage(record, body, queue, TagsCode::Is(tags_code))
     }
 
     /// Adds a record of the schedule topic that is due `delay_ms` after it was stored.
@@ -184,17 +196,18 @@ impl<'a> AppendBatch<'a> {
         queue: Arc<Queue>,
         delay_ms: i64,
     ) -> Result<(), RecordError> {
-        self.stage(record, queue, TagsCode::After(delay_ms))
+        self.stage(record, record.body, queue, TagsCode::After(delay_ms))
     }
 
     fn stage(
         &mut self,
-        record: &NewRecord<'a>,
+        record: &NewRecord<'_>,
+        body: &'a [u8],
         queue: Arc<Queue>,
         tags_code: TagsCode,
     ) -> Result<(), RecordError> {
         let at = self.buffer.len();
-        let staged = record.stage(&self.options, &mut self.buffer)?;
+        let staged = NewRecord { body, ..*record }.stage(&self.options, &mut self.buffer)?;
         let queued = is_queued(sysflag::transaction(record.sys_flag));
         self.items.push(Item {
             staged,
@@ -203,7 +216,7 @@ impl<'a> AppendBatch<'a> {
             tags_code,
             queued,
         });
-        self.bodies.push(record.body);
+        self.bodies.push(body);
         self.results.push(Err(AppendError::Store(ErrorKind::Busy)));
         Ok(())
     }

@@ -1,0 +1,257 @@
+//! The control thread: everything that is not sending, pulling or committing, in arrival order.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::queue::Popped;
+use crate::base::thread;
+use crate::broker::clients::GroupChange;
+use crate::broker::processors;
+use crate::broker::reply::{Refusal, encode_answer};
+use crate::broker::shared::{Mail, Shared};
+use crate::broker::stats::SAMPLE_INTERVAL_MS;
+use crate::net::ConnectionId;
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::request::push::NotifyConsumerIdsChangedRequest;
+use crate::store::MetadataFile;
+
+/// Work for the control thread.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A request to be answered.
+    Request {
+        /// Where it came from.
+        conn: ConnectionId,
+        /// The client's address.
+        peer: SocketAddr,
+        /// The request.
+        command: Command,
+    },
+    /// A send to a topic that does not exist yet; the frame goes back to its reactor afterwards.
+    CreateTopic {
+        /// Where it came from.
+        conn: ConnectionId,
+        /// The whole frame.
+        frame: Vec<u8>,
+        /// What to create.
+        topic: NewTopic,
+    },
+    /// A pull of a group that does not exist yet; the frame goes back to its reactor afterwards.
+    CreateGroup {
+        /// Where it came from.
+        conn: ConnectionId,
+        /// The whole frame.
+        frame: Vec<u8>,
+        /// The group.
+        group: String,
+    },
+    /// A connection that is gone.
+    Closed(ConnectionId),
+}
+
+/// What a send says about the topic that it would like.
+#[derive(Debug)]
+pub(crate) struct NewTopic {
+    /// The topic.
+    pub(crate) topic: String,
+    /// The topic to inherit from.
+    pub(crate) default_topic: String,
+    /// How many queues the client asks for at most.
+    pub(crate) queue_nums: i32,
+    /// Whether it is used in unit mode.
+    pub(crate) unit_mode: bool,
+}
+
+/// How often silent clients are looked for.
+const EXPIRE_INTERVAL_MS: u64 = 10_000;
+
+/// Where a request came from, and what processors need to answer it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The broker.
+    pub(crate) shared: &'a Arc<Shared>,
+    /// The connection of the request.
+    pub(crate) conn: ConnectionId,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+}
+
+/// The state of the control thread.
+#[derive(Debug)]
+pub(crate) struct Control {
+    shared: Arc<Shared>,
+    offsets_file: MetadataFile,
+    persisted_offsets: u64,
+    next_sample_ms: u64,
+    next_persist_ms: u64,
+    next_expire_ms: u64,
+}
+
+impl Control {
+    /// The control plane of a broker whose offsets live in `offsets_file`.
+    #[must_use]
+    pub(crate) fn new(shared: Arc<Shared>, offsets_file: MetadataFile) -> Self {
+        let persisted_offsets = shared.offsets.version();
+        Self {
+            shared,
+            offsets_file,
+            persisted_offsets,
+            next_sample_ms: 0,
+            next_persist_ms: 0,
+            next_expire_ms: 0,
+        }
+    }
+
+    /// Works until the queue of tasks is closed; then writes what is to be written.
+    pub(crate) fn run(mut self, persist_at_end: impl Fn() -> bool) {
+        loop {
+            let wait_ms = self.run_timers();
+            match self
+                .shared
+                .control
+                .pop_timeout(Duration::from_millis(wait_ms))
+            {
+                Popped::Item(task) => self.handle(task),
+                Popped::TimedOut => {}
+                Popped::Closed => break,
+            }
+        }
+        if persist_at_end() {
+            self.persist_offsets();
+        }
+    }
+
+    fn handle(&self, task: Task) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match task {
+            Task::Request {
+                conn,
+                peer,
+                command,
+            } => self.request(conn, peer, &command),
+            Task::CreateTopic { conn, frame, topic } => {
+                self.create_first(conn, frame, processors::topic::create_by_send, &topic);
+            }
+            Task::CreateGroup { conn, frame, group } => {
+                self.create_first(conn, frame, processors::admin::create_by_pull, &group);
+            }
+            Task::Closed(conn) => self.closed(conn),
+        }));
+        if let Err(panic) = outcome {
+            let what = thread::panic_message(&*panic);
+            tracing::error!(what, "a task of the control thread panicked");
+        }
+    }
+
+    fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command) {
+        let context = Context {
+            shared: &self.shared,
+            conn,
+            peer,
+        };
+        let answer = catch_unwind(AssertUnwindSafe(|| processors::process(&context, command)))
+            .unwrap_or_else(|panic| {
+                let what = thread::panic_message(&*panic).to_owned();
+                tracing::error!(code = command.code, what, "a request handler panicked");
+                Err(Refusal::new(
+                    ResponseCode::SYSTEM_ERROR,
+                    format!("internal error: {what}"),
+                ))
+            });
+        if let Some(bytes) = encode_answer(command, answer) {
+            self.shared.send(conn, bytes);
+        }
+    }
+
+    /// Creates what a request needs and gives it back to its reactor, or refuses it.
+    fn create_first<T>(
+        &self,
+        conn: ConnectionId,
+        frame: Vec<u8>,
+        create: fn(&Arc<Shared>, &T) -> Result<(), Refusal>,
+        what: &T,
+    ) {
+        if let Err(refusal) = create(&self.shared, what) {
+            let Some(request) = processors::decode_frame(&frame) else {
+                return;
+            };
+            if let Some(bytes) = encode_answer(&request, Err(refusal)) {
+                self.shared.send(conn, bytes);
+            }
+            return;
+        }
+        self.shared.post(
+            usize::from(conn.reactor()),
+            Mail::Frame { conn, bytes: frame },
+        );
+    }
+
+    fn closed(&self, conn: ConnectionId) {
+        self.shared.producers.lock().close(conn);
+        let changes = self.shared.consumers.write().close(conn);
+        notify_changes(&self.shared, &changes);
+    }
+
+    /// Runs what is due; returns how long there is nothing to do.
+    fn run_timers(&mut self) -> u64 {
+        let now_ms = self.shared.clock.monotonic_ms();
+        if now_ms >= self.next_sample_ms {
+            self.shared.stats.sample(now_ms);
+            self.next_sample_ms = now_ms + SAMPLE_INTERVAL_MS;
+        }
+        if now_ms >= self.next_persist_ms {
+            self.persist_offsets();
+            let interval_ms = self.shared.config().flush_offsets_interval_ms;
+            self.next_persist_ms = now_ms + interval_ms.max(1);
+        }
+        if now_ms >= self.next_expire_ms {
+            self.expire(now_ms);
+            self.next_expire_ms = now_ms + EXPIRE_INTERVAL_MS;
+        }
+        let next_ms = self
+            .next_sample_ms
+            .min(self.next_persist_ms)
+            .min(self.next_expire_ms);
+        next_ms.saturating_sub(now_ms).max(1)
+    }
+
+    fn expire(&self, now_ms: u64) {
+        let (changes, gone) = self.shared.consumers.write().expire(now_ms);
+        notify_changes(&self.shared, &changes);
+        let silent = self.shared.producers.lock().expire(now_ms);
+        for conn in gone.into_iter().chain(silent) {
+            tracing::info!(?conn, "closing a client that stopped to heartbeat");
+            self.shared.close(conn);
+        }
+        self.shared.locks.lock().expire(now_ms);
+    }
+
+    fn persist_offsets(&mut self) {
+        let version = self.shared.offsets.version();
+        if version == self.persisted_offsets {
+            return;
+        }
+        let bytes = processors::offset::encode_file(&self.shared, version);
+        match self.offsets_file.save(&bytes) {
+            Ok(()) => self.persisted_offsets = version,
+            Err(error) => tracing::error!(%error, "consumer offsets could not be written"),
+        }
+    }
+}
+
+/// Tells the members of changed groups to look at their group again.
+pub(crate) fn notify_changes(shared: &Shared, changes: &[GroupChange]) {
+    for change in changes {
+        let header = NotifyConsumerIdsChangedRequest {
+            consumer_group: change.group.clone(),
+        };
+        let request = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED, &header).oneway();
+        for member in &change.members {
+            let mut bytes = Vec::with_capacity(256);
+            request.encode(&mut bytes);
+            shared.send(*member, bytes);
+        }
+    }
+}

@@ -1,0 +1,583 @@
+//! Sends: decode, check, stage, append the lot under one lock, answer or park.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{DataHandler, note};
+use crate::base::ErrorKind;
+use crate::broker::control::{NewTopic, Task};
+use crate::broker::names;
+use crate::broker::processors;
+use crate::broker::reply::Refusal;
+use crate::broker::shared::Shared;
+use crate::broker::topics::PERM_WRITE;
+use crate::config::broker::BrokerConfig;
+use crate::net::{ConnectionId, Io};
+use crate::protocol::code::ResponseCode;
+use crate::protocol::command::Command;
+use crate::protocol::filter::tag;
+use crate::protocol::frame::{self, FrameRef, Serialize};
+use crate::protocol::header::Head;
+use crate::protocol::message::batch::Batch;
+use crate::protocol::message::id::{self, UniqueIds};
+use crate::protocol::message::properties::{self, Scanned, names as property};
+use crate::protocol::message::record::NewRecord;
+use crate::protocol::request::Reply;
+use crate::protocol::request::send::{SendRequest, SendResponse, fast};
+use crate::store::{AppendBatch, AppendError, Queue};
+
+/// What a reply needs of a staged request.
+struct StagedSend {
+    head: Head,
+    serialize: Serialize,
+    queue: Arc<Queue>,
+    /// The first of its records in the batch, and how many.
+    first: usize,
+    count: usize,
+    wait: bool,
+    /// Its UNIQ_KEY in `SendStage::ids`.
+    unique_id: std::ops::Range<usize>,
+}
+
+/// Buffers of the send path, kept from turn to turn.
+pub(super) struct SendStage {
+    batch: Option<AppendBatch<'static>>,
+    staged: Vec<StagedSend>,
+    ids: Vec<u8>,
+    message_id: Vec<u8>,
+    /// The properties that every record of this broker gets.
+    broker_properties: Vec<u8>,
+    unique_ids: UniqueIds,
+    unique_id_counter: u16,
+    trace_on: bool,
+    region: String,
+}
+
+impl SendStage {
+    pub(super) fn new(shared: &Shared, config: &BrokerConfig, index: usize) -> Self {
+        let mut stage = Self {
+            batch: None,
+            staged: Vec::new(),
+            ids: Vec::new(),
+            message_id: Vec::new(),
+            broker_properties: Vec::new(),
+            unique_ids: UniqueIds::new(
+                shared.store_host().ip(),
+                std::process::id(),
+                // Stands for the class loader's hash in Java's ids: something that two reactors
+                // and two brokers of one process do not share.
+                (std::ptr::from_ref(shared).addr() as u32).wrapping_add(index as u32),
+            ),
+            unique_id_counter: 0,
+            trace_on: true,
+            region: String::new(),
+        };
+        stage.configure(shared, config);
+        stage
+    }
+
+    pub(super) fn configure(&mut self, _shared: &Shared, config: &BrokerConfig) {
+        self.trace_on = config.trace_on;
+        self.region.clone_from(&config.region_id);
+        self.broker_properties.clear();
+        let pairs = [
+            (property::MSG_REGION, self.region.as_str()),
+            (
+                property::TRACE_ON,
+                if self.trace_on { "true" } else { "false" },
+            ),
+            (property::CLUSTER, config.cluster_name.as_str()),
+        ];
+        for (name, value) in pairs {
+            push_property(&mut self.broker_properties, name, value);
+        }
+    }
+}
+
+fn push_property(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.push(properties::NAME_VALUE_SEPARATOR);
+    out.extend_from_slice(value.as_bytes());
+    out.push(properties::PROPERTY_SEPARATOR);
+}
+
+/// Why a send is not staged.
+enum NotStaged {
+    Refused(Refusal),
+    /// The control thread has it now.
+    Deferred,
+}
+
+impl From<Refusal> for NotStaged {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl DataHandler {
+    pub(super) fn handle_sends(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnectionId,
+        peer: SocketAddr,
+        frames: &[FrameRef<'_>],
+    ) {
+        let mut batch = match self.stage.batch.take() {
+            Some(batch) => batch.recycle(),
+            None => self.shared.store.new_batch(),
+        };
+        for frame in frames {
+            self.stage_frame(io, conn, peer, frame, &mut batch);
+        }
+        if !batch.is_empty() {
+            self.shared.store.append(&mut batch);
+            self.reply_to_staged(io, conn, &batch);
+        }
+        self.stage.staged.clear();
+        self.stage.ids.clear();
+        self.stage.batch = Some(batch.recycle());
+    }
+
+    fn stage_frame<'f>(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnectionId,
+        peer: SocketAddr,
+        frame: &FrameRef<'f>,
+        batch: &mut AppendBatch<'f>,
+    ) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let fast = fast::decode(*frame, &mut scratch);
+        let (head, outcome) = match fast {
+            Some((head, request)) => (
+                head,
+                self.stage_send(conn, peer, &head, &request, frame, batch),
+            ),
+            None => match Command::decode(*frame) {
+                Ok(command) => {
+                    let head = command.head();
+                    let outcome = match SendRequest::decode(head.request_code(), &command.ext) {
+                        Ok(request) => self.stage_send(conn, peer, &head, &request, frame, batch),
+                        Err(error) => {
+                            Err(Refusal::new(ResponseCode::SYSTEM_ERROR, error.to_string()).into())
+                        }
+                    };
+                    (head, outcome)
+                }
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "closing a connection whose header does not decode");
+                    io.close(conn);
+                    self.scratch = scratch;
+                    return;
+                }
+            },
+        };
+        self.scratch = scratch;
+        if let Err(NotStaged::Refused(refusal)) = outcome {
+            self.shared.stats.totals.put_failed.fetch_add(1, Relaxed);
+            Self::refuse(io, conn, &head, frame.serialize, refusal);
+        }
+    }
+
+    /// The checks of a send in Apache's order, then staging.
+    fn stage_send<'f>(
+        &mut self,
+        conn: ConnectionId,
+        peer: SocketAddr,
+        head: &Head,
+        request: &SendRequest<'_>,
+        frame: &FrameRef<'f>,
+        batch: &mut AppendBatch<'f>,
+    ) -> Result<(), NotStaged> {
+        let accept_ms = self.config.accept_sends_after_ms;
+        if accept_ms > 0 && self.shared.clock.wall_ms() < accept_ms {
+            let remark = format!("broker unable to service, until {accept_ms}");
+            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark).into());
+        }
+        let topic_name = request.topic;
+        let Some(topic) = self.topics.get(&self.shared, topic_name) else {
+            return self.defer_to_creation(conn, request, frame);
+        };
+        if topic.config.order && self.config.broker_permission.cast_signed() & PERM_WRITE == 0 {
+            let ip = self.shared.store_host().ip();
+            let remark = format!("the broker[{ip}] sending message is forbidden");
+            return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark).into());
+        }
+        if names::is_send_forbidden(topic_name) {
+            let remark = format!("Sending message to topic[{topic_name}] is forbidden.");
+            return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark).into());
+        }
+        if request.queue_id >= topic.queue_limit() {
+            let remark = format!(
+                "request queueId[{}] is illegal, topic[{topic_name}] has {} write and {} read \
+                 queues. Producer: {peer}",
+                request.queue_id, topic.config.write_queue_nums, topic.config.read_queue_nums
+            );
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark).into());
+        }
+        let queue_id = match request.queue_id {
+            chosen if chosen >= 0 => chosen,
+            _ => self.shared.stats.next_queue(topic.config.write_queue_nums),
+        };
+        let queue = topic.queue(&self.shared, queue_id);
+        let origin = Origin {
+            peer,
+            store_host: self.shared.store_host(),
+            queue,
+        };
+        if request.batch {
+            self.stage_batch(head, request, frame, batch, origin)
+        } else {
+            self.stage_single(head, request, frame, batch, origin)
+        }
+    }
+
+    fn defer_to_creation(
+        &mut self,
+        conn: ConnectionId,
+        request: &SendRequest<'_>,
+        frame: &FrameRef<'_>,
+    ) -> Result<(), NotStaged> {
+        let topic = request.topic;
+        names::check_topic(topic)
+            .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+        if names::is_send_forbidden(topic) {
+            let remark = format!("Sending message to topic[{topic}] is forbidden.");
+            return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark).into());
+        }
+        let topic = NewTopic {
+            topic: topic.to_owned(),
+            default_topic: request.default_topic.to_string(),
+            queue_nums: request.default_topic_queue_nums,
+            unit_mode: request.unit_mode,
+        };
+        let task = Task::CreateTopic {
+            conn,
+            frame: processors::bytes_of(frame),
+            topic,
+        };
+        self.shared.control.try_push(task).map_err(|_| {
+            let busy = "[OVERLOAD]system busy, start flow control for a while";
+            Refusal::new(ResponseCode::SYSTEM_BUSY, busy)
+        })?;
+        Err(NotStaged::Deferred)
+    }
+
+    fn stage_single<'f>(
+        &mut self,
+        head: &Head,
+        request: &SendRequest<'_>,
+        frame: &FrameRef<'f>,
+        batch: &mut AppendBatch<'f>,
+        origin: Origin,
+    ) -> Result<(), NotStaged> {
+        let given = request.properties.unwrap_or_default().as_bytes();
+        let cleaned;
+        let mut text = given;
+        let mut found = properties::scan(text);
+        if found.has(Scanned::PopCk) {
+            let mut without = Vec::with_capacity(text.len());
+            properties::remove(text, property::POP_CK, &mut without);
+            cleaned = without;
+            text = &cleaned;
+            found = properties::scan(text);
+        }
+        refuse_unbuilt(&found)?;
+        let ids_from = self.stage.ids.len();
+        let mut extra: &[u8] = &self.stage.broker_properties;
+        let with_id;
+        match found.get(Scanned::UniqKey) {
+            Some(unique_id) if !unique_id.is_empty() => self.stage.ids.extend_from_slice(unique_id),
+            _ => {
+                self.stage.unique_id_counter = self.stage.unique_id_counter.wrapping_add(1);
+                let (now_ms, counter) = (self.shared.clock.wall_ms(), self.stage.unique_id_counter);
+                let unique_id = self.stage.unique_ids.id(now_ms, counter);
+                let mut own = self.stage.broker_properties.clone();
+                push_property(&mut own, property::UNIQ_KEY, unique_id.as_str());
+                self.stage.ids.extend_from_slice(unique_id.as_bytes());
+                with_id = own;
+                extra = &with_id;
+            }
+        }
+        let record = origin.record(request, frame.body, text, extra);
+        let tags_code = tag::tags_code(found.get(Scanned::Tags).unwrap_or_default());
+        let first = batch.len();
+        let queue = Arc::clone(&origin.queue);
+        if let Err(error) = batch.push_with_body(&record, frame.body, queue, tags_code) {
+            self.stage.ids.truncate(ids_from);
+            return Err(refusal_of(&self.config, &error.into()).into());
+        }
+        self.stage.staged.push(StagedSend {
+            head: *head,
+            serialize: frame.serialize,
+            queue: origin.queue,
+            first,
+            count: 1,
+            wait: found.waits_for_store(),
+            unique_id: ids_from..self.stage.ids.len(),
+        });
+        Ok(())
+    }
+
+    /// A batch body: every message becomes an ordinary record; all or none are staged.
+    fn stage_batch<'f>(
+        &mut self,
+        head: &Head,
+        request: &SendRequest<'_>,
+        frame: &FrameRef<'f>,
+        batch: &mut AppendBatch<'f>,
+        origin: Origin,
+    ) -> Result<(), NotStaged> {
+        let illegal = |remark: &str| Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark);
+        if request.topic.starts_with(names::RETRY_PREFIX) {
+            return Err(illegal("batch request does not support retry group").into());
+        }
+        if frame.body.len() > self.config.store.max_message_bytes {
+            return Err(refusal_of(&self.config, &AppendError::TooLarge).into());
+        }
+        let common = request.properties.unwrap_or_default().as_bytes();
+        let found = properties::scan(common);
+        refuse_unbuilt(&found)?;
+        let mut extra = common.to_vec();
+        if !extra.is_empty() && extra.last() != Some(&properties::PROPERTY_SEPARATOR) {
+            extra.push(properties::PROPERTY_SEPARATOR);
+        }
+        let ids_from = self.stage.ids.len();
+        let first = batch.len();
+        let undo = |stage: &mut SendStage, batch: &mut AppendBatch<'f>| {
+            batch.truncate(first);
+            stage.ids.truncate(ids_from);
+        };
+        // The list of the whole batch's ids in the header is not one message's own id.
+        let mut without_id = Vec::with_capacity(extra.len());
+        if properties::remove(&extra, property::UNIQ_KEY, &mut without_id) {
+            extra = without_id;
+        }
+        extra.extend_from_slice(&self.stage.broker_properties);
+        for message in Batch::new(frame.body) {
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => {
+                    undo(&mut self.stage, batch);
+                    return Err(illegal(&format!("the batch body is malformed: {error}")).into());
+                }
+            };
+            let own = properties::scan(message.properties);
+            let record = NewRecord {
+                flag: message.flag,
+                ..origin.record(request, message.body, message.properties, &extra)
+            };
+            let staged = refuse_unbuilt(&own).and_then(|()| {
+                let tags_code = tag::tags_code(own.get(Scanned::Tags).unwrap_or_default());
+                batch
+                    .push_with_body(&record, message.body, Arc::clone(&origin.queue), tags_code)
+                    .map_err(|error| refusal_of(&self.config, &error.into()))
+            });
+            if let Err(refusal) = staged {
+                undo(&mut self.stage, batch);
+                return Err(refusal.into());
+            }
+            if self.stage.ids.len() > ids_from {
+                self.stage.ids.push(b',');
+            }
+            self.stage
+                .ids
+                .extend_from_slice(own.get(Scanned::UniqKey).unwrap_or_default());
+        }
+        let count = batch.len() - first;
+        if count == 0 {
+            return Err(illegal("the batch holds no message").into());
+        }
+        self.stage.staged.push(StagedSend {
+            head: *head,
+            serialize: frame.serialize,
+            queue: origin.queue,
+            first,
+            count,
+            wait: found.waits_for_store(),
+            unique_id: ids_from..self.stage.ids.len(),
+        });
+        Ok(())
+    }
+
+    fn reply_to_staged(&mut self, io: &mut Io<'_>, conn: ConnectionId, batch: &AppendBatch<'_>) {
+        let safe = self.shared.store.watermarks().safe();
+        let deadline_ms = self.now_ms() + self.config.store.sync_flush_timeout_ms;
+        let staged = std::mem::take(&mut self.stage.staged);
+        let (mut stored, mut bytes) = (0, 0);
+        let mut parked = false;
+        for send in &staged {
+            let results = &batch.results()[send.first..send.first + send.count];
+            let failure = results.iter().find_map(|result| result.as_ref().err());
+            if let Some(error) = failure {
+                self.shared.stats.totals.put_failed.fetch_add(1, Relaxed);
+                let refusal = refusal_of(&self.config, error);
+                Self::refuse(io, conn, &send.head, send.serialize, refusal);
+                continue;
+            }
+            let Some(Ok(last)) = results.last() else {
+                continue;
+            };
+            stored += send.count as u64;
+            bytes += results
+                .iter()
+                .flatten()
+                .map(|one| one.len as u64)
+                .sum::<u64>();
+            let end = last.end();
+            let seen_now = end <= safe;
+            if seen_now && self.shared.announce(&send.queue, Some(self.index)) {
+                note(&mut self.awake, &send.queue);
+            }
+            if seen_now || !send.wait {
+                if !send.head.is_oneway()
+                    && let Some(mut out) = io.out(conn)
+                {
+                    encode_reply(
+                        &mut self.stage,
+                        self.shared.store_host(),
+                        send,
+                        batch,
+                        out.buffer(),
+                    );
+                }
+                if seen_now {
+                    continue;
+                }
+            }
+            // Parked with its reply, or, when nobody waits for one, for the news alone.
+            let reply = send.wait && !send.head.is_oneway();
+            let (stage, store_host) = (&mut self.stage, self.shared.store_host());
+            self.pending
+                .push(end, deadline_ms, conn, Arc::clone(&send.queue), |out| {
+                    if reply {
+                        encode_reply(stage, store_host, send, batch, out);
+                    }
+                });
+            parked = true;
+        }
+        self.stage.staged = staged;
+        if parked {
+            self.shared.set_parked(self.index, true);
+            // The watermark may have moved between the append and the bit.
+            self.release_pending(io);
+        }
+        let totals = &self.shared.stats.totals;
+        totals.put_messages.fetch_add(stored, Relaxed);
+        totals.put_bytes.fetch_add(bytes, Relaxed);
+    }
+}
+
+/// Where a message comes from and goes to.
+struct Origin {
+    peer: SocketAddr,
+    store_host: SocketAddr,
+    queue: Arc<Queue>,
+}
+
+impl Origin {
+    fn record<'r>(
+        &self,
+        request: &'r SendRequest<'_>,
+        body: &'r [u8],
+        properties: &'r [u8],
+        extra_properties: &'r [u8],
+    ) -> NewRecord<'r> {
+        NewRecord {
+            topic: request.topic,
+            queue_id: self.queue.id(),
+            flag: request.flag,
+            sys_flag: request.sys_flag,
+            born_timestamp_ms: request.born_timestamp_ms,
+            born_host: self.peer,
+            store_host: self.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_transaction_offset: 0,
+            body,
+            properties,
+            extra_properties,
+        }
+    }
+}
+
+/// Refuses kinds of messages that this broker does not serve yet, rather than delivering them as
+/// if they were ordinary ones.
+fn refuse_unbuilt(found: &properties::Scan<'_>) -> Result<(), Refusal> {
+    if found.is_prepared() {
+        let remark = "transaction messages are not served by this broker";
+        return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
+    }
+    if found.delay_level().unwrap_or(1) > 0 || found.has_timer() {
+        let remark = "delayed and timed messages are not served by this broker";
+        return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
+    }
+    Ok(())
+}
+
+fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
+    match error {
+        AppendError::TooLarge | AppendError::Illegal(_) => Refusal::new(
+            ResponseCode::MESSAGE_ILLEGAL,
+            format!(
+                "the message is illegal ({error}): the body may have {} bytes, the properties 32767",
+                config.store.max_message_bytes
+            ),
+        ),
+        AppendError::Store(ErrorKind::DiskFull) => Refusal::new(
+            ResponseCode::SERVICE_NOT_AVAILABLE,
+            "service not available now: the disk is full; it comes back when space is freed",
+        ),
+        AppendError::Store(ErrorKind::ReadOnly) => Refusal::new(
+            ResponseCode::SERVICE_NOT_AVAILABLE,
+            "service not available now: the store is read-only after a failed write or sync",
+        ),
+        AppendError::Store(_) => Refusal::new(
+            ResponseCode::SERVICE_NOT_AVAILABLE,
+            format!("service not available now: {error}"),
+        ),
+    }
+}
+
+fn encode_reply(
+    stage: &mut SendStage,
+    store_host: SocketAddr,
+    send: &StagedSend,
+    batch: &AppendBatch<'_>,
+    out: &mut Vec<u8>,
+) {
+    let results = &batch.results()[send.first..send.first + send.count];
+    stage.message_id.clear();
+    let mut first_offset = None;
+    for appended in results.iter().flatten() {
+        first_offset.get_or_insert(appended.queue_offset);
+        if !stage.message_id.is_empty() {
+            stage.message_id.push(b',');
+        }
+        id::push_offset_msg_id(store_host, appended.physical_offset, &mut stage.message_id);
+    }
+    let unique_id = std::str::from_utf8(&stage.ids[send.unique_id.clone()]).unwrap_or_default();
+    let response = SendResponse {
+        msg_id: std::str::from_utf8(&stage.message_id).unwrap_or_default(),
+        queue_id: send.queue.id(),
+        queue_offset: first_offset.unwrap_or_default(),
+        transaction_id: Some(unique_id),
+        batch_uniq_id: None,
+        recall_handle: None,
+        region: Some(&stage.region),
+        trace_on: Some(stage.trace_on),
+    };
+    fast::encode_response(
+        out,
+        &Reply::success(send.serialize, send.head.opaque),
+        &response,
+    );
+}
+
+/// Makes the success that waited too long into what the sender is told instead.
+pub(super) fn late_reply(reply: &[u8]) -> Option<Command> {
+    let (frame, _) = frame::next_frame(reply, frame::LIMIT_DEFAULT).ok()??;
+    let mut command = Command::decode(frame).ok()?;
+    command.code = ResponseCode::FLUSH_DISK_TIMEOUT.value();
+    Some(command)
+}

@@ -1,0 +1,228 @@
+//! Where each consumer group stands in each queue.
+//!
+//! Reads and commits come from reactor threads many thousand times a second; the table is split so
+//! that they share only a read lock and an atomic.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+/// Marks a queue in a group's row that nobody committed yet.
+const NONE: i64 = -1;
+
+/// The offsets of one group in one topic, by queue.
+#[derive(Debug, Default)]
+struct Row {
+    queues: RwLock<Vec<AtomicI64>>,
+    /// The rest: a hostile number must not size an allocation.
+    sparse: Mutex<BTreeMap<i32, i64>>,
+}
+
+/// Queue numbers below this live in the fast vector.
+const DENSE_QUEUES: i32 = 4096;
+
+impl Row {
+    fn get(&self, queue_id: i32) -> Option<i64> {
+        if !(0..DENSE_QUEUES).contains(&queue_id) {
+            return self.sparse.lock().get(&queue_id).copied();
+        }
+        let queues = self.queues.read();
+        let offset = queues
+            .get(queue_id.unsigned_abs() as usize)?
+            .load(Ordering::Acquire);
+        (offset != NONE).then_some(offset)
+    }
+
+    fn set(&self, queue_id: i32, offset: i64) {
+        if !(0..DENSE_QUEUES).contains(&queue_id) {
+            self.sparse.lock().insert(queue_id, offset);
+            return;
+        }
+        let index = queue_id.unsigned_abs() as usize;
+        if let Some(cell) = self.queues.read().get(index) {
+            cell.store(offset, Ordering::Release);
+            return;
+        }
+        let mut queues = self.queues.write();
+        while queues.len() <= index {
+            queues.push(AtomicI64::new(NONE));
+        }
+        queues[index].store(offset, Ordering::Release);
+    }
+
+    fn snapshot(&self) -> BTreeMap<i32, i64> {
+        let mut out = self.sparse.lock().clone();
+        for (queue_id, cell) in (0..).zip(self.queues.read().iter()) {
+            let offset = cell.load(Ordering::Acquire);
+            if offset != NONE {
+                out.insert(queue_id, offset);
+            }
+        }
+        out
+    }
+}
+
+/// Queue id to offset, as the file and the wire have it.
+pub(crate) type QueueOffsets = BTreeMap<i32, i64>;
+
+/// The consumer offsets of a broker. Every method may be called from any thread.
+#[derive(Debug, Default)]
+pub(crate) struct ConsumerOffsets {
+    /// topic, then group: both are looked up by borrowed strings, without building a key.
+    topics: RwLock<HashMap<String, HashMap<String, Arc<Row>>>>,
+    version: AtomicU64,
+}
+
+impl ConsumerOffsets {
+    fn row(&self, topic: &str, group: &str) -> Option<Arc<Row>> {
+        self.topics.read().get(topic)?.get(group).cloned()
+    }
+
+    /// Stores an offset; a smaller one than before is stored too, as the consumer decides.
+    pub(crate) fn commit(&self, topic: &str, group: &str, queue_id: i32, offset: i64) {
+        let row = match self.row(topic, group) {
+            Some(row) => row,
+            None => {
+                let mut topics = self.topics.write();
+                let groups = topics.entry(topic.to_owned()).or_default();
+                groups.entry(group.to_owned()).or_default().clone()
+            }
+        };
+        row.set(queue_id, offset);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The committed offset, if there is one.
+    #[must_use]
+    pub(crate) fn query(&self, topic: &str, group: &str, queue_id: i32) -> Option<i64> {
+        self.row(topic, group)?.get(queue_id)
+    }
+
+    /// Grows with every change; equal numbers mean that nothing changed between.
+    #[must_use]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The whole table keyed "topic@group".
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, QueueOffsets> {
+        let topics = self.topics.read();
+        let mut out = BTreeMap::new();
+        for (topic, groups) in topics.iter() {
+            for (group, row) in groups {
+                out.insert(format!("{topic}@{group}"), row.snapshot());
+            }
+        }
+        out
+    }
+
+    /// Takes over a stored table; keys without a `@` are left out.
+    pub(crate) fn load(&self, table: BTreeMap<String, QueueOffsets>) {
+        for (key, offsets) in table {
+            let Some((topic, group)) = key.split_once('@') else {
+                continue;
+            };
+            for (queue_id, offset) in offsets {
+                self.commit(topic, group, queue_id, offset);
+            }
+        }
+    }
+
+    /// Groups that committed in a topic.
+    #[must_use]
+    pub(crate) fn groups_of(&self, topic: &str) -> Vec<String> {
+        let topics = self.topics.read();
+        let mut groups: Vec<String> = topics
+            .get(topic)
+            .into_iter()
+            .flat_map(|groups| groups.keys().cloned())
+            .collect();
+        groups.sort_unstable();
+        groups
+    }
+
+    /// Topics in which a group committed.
+    #[must_use]
+    pub(crate) fn topics_of(&self, group: &str) -> Vec<String> {
+        let topics = self.topics.read();
+        let mut names: Vec<String> = topics
+            .iter()
+            .filter(|(_, groups)| groups.contains_key(group))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Forgets a topic's offsets in every group.
+    pub(crate) fn remove_topic(&self, topic: &str) {
+        if self.topics.write().remove(topic).is_some() {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Forgets a group's offsets in every topic.
+    pub(crate) fn remove_group(&self, group: &str) {
+        let mut topics = self.topics.write();
+        let mut removed = false;
+        for groups in topics.values_mut() {
+            removed |= groups.remove(group).is_some();
+        }
+        topics.retain(|_, groups| !groups.is_empty());
+        if removed {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commit_query_and_snapshot_agree() {
+        let offsets = ConsumerOffsets::default();
+        assert_eq!(offsets.query("T", "g", 0), None);
+        offsets.commit("T", "g", 3, 7);
+        assert_eq!(offsets.query("T", "g", 3), Some(7));
+        assert_eq!(offsets.query("T", "g", 0), None);
+        assert_eq!(offsets.query("T", "g", -1), None);
+        offsets.commit("T", "g", 3, 5);
+        offsets.commit("T", "h", 0, 0);
+        let table = offsets.snapshot();
+        assert_eq!(table["T@g"], BTreeMap::from([(3, 5)]));
+        assert_eq!(table["T@h"], BTreeMap::from([(0, 0)]));
+
+        let copy = ConsumerOffsets::default();
+        copy.load(table.clone());
+        assert_eq!(copy.snapshot(), table);
+        assert_eq!(copy.groups_of("T"), ["g", "h"]);
+        assert_eq!(copy.topics_of("h"), ["T"]);
+    }
+
+    #[test]
+    fn a_huge_queue_number_allocates_nothing_of_its_size() {
+        let offsets = ConsumerOffsets::default();
+        offsets.commit("T", "g", i32::MAX, 1);
+        offsets.commit("T", "g", -5, 2);
+        assert_eq!(offsets.query("T", "g", i32::MAX), Some(1));
+        assert_eq!(offsets.query("T", "g", -5), Some(2));
+    }
+
+    #[test]
+    fn removal_is_by_topic_or_group_and_moves_the_version() {
+        let offsets = ConsumerOffsets::default();
+        offsets.commit("T", "g", 0, 1);
+        offsets.commit("U", "g", 0, 1);
+        offsets.commit("U", "h", 0, 1);
+        let before = offsets.version();
+        offsets.remove_topic("T");
+        assert_eq!(offsets.topics_of("g"), ["U"]);
+        offsets.remove_group("g");
+        assert_eq!(offsets.groups_of("U"), ["h"]);
+        assert!(offsets.version() > before);
+    }
+}

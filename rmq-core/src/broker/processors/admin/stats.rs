@@ -1,0 +1,255 @@
+//! Figures: the broker's runtime information, topic and consumer progress, connections.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::broker::clients::Member;
+use crate::broker::reply::{Answer, Refusal, success};
+use crate::broker::shared::Shared;
+use crate::config::ServerSettings as _;
+use crate::protocol::body::connection::{Connection, ConsumerConnection, ProducerConnection};
+use crate::protocol::body::consume_stats::{ConsumeStats, OffsetWrapper};
+use crate::protocol::body::kv_table::KvTable;
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::body::topic_stats::{TopicOffset, TopicStatsTable};
+use crate::protocol::code::ResponseCode;
+use crate::protocol::command::Command;
+use crate::protocol::request::admin::GetBrokerConfigResponse;
+use crate::protocol::request::group::{
+    GetConsumeStatsRequest, GetConsumerConnectionListRequest, GetProducerConnectionListRequest,
+};
+use crate::protocol::request::topic::GetTopicStatsInfoRequest;
+use crate::protocol::version;
+use crate::store::Queue;
+
+pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let mut table = BTreeMap::new();
+    counters(shared, &mut table);
+    storage(shared, &mut table);
+    let config = shared.config();
+    let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
+    put("brokerActive", "true".into());
+    put(
+        "brokerVersionDesc",
+        version::describe(version::CURRENT).into_owned(),
+    );
+    put("brokerVersion", version::CURRENT.to_string());
+    put(
+        "startAcceptSendRequestTimeStamp",
+        config.accept_sends_after_ms.to_string(),
+    );
+    put("controlThreadQueueSize", shared.control.len().to_string());
+    Ok(Some(success(request).with_body(KvTable { table }.encode())))
+}
+
+fn counters(shared: &Shared, table: &mut BTreeMap<String, String>) {
+    let totals = &shared.stats.totals;
+    let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
+    let messages = totals.put_messages.load(Relaxed);
+    let bytes = totals.put_bytes.load(Relaxed);
+    let average = if messages == 0 {
+        0.0
+    } else {
+        bytes as f64 / messages as f64
+    };
+    put("putMessageTimesTotal", messages.to_string());
+    put("putMessageSizeTotal", bytes.to_string());
+    put(
+        "putMessageFailedTimes",
+        totals.put_failed.load(Relaxed).to_string(),
+    );
+    put("putMessageAverageSize", format!("{average:?}"));
+    put("msgPutTotalTodayNow", messages.to_string());
+    put(
+        "msgGetTotalTodayNow",
+        totals.get_messages.load(Relaxed).to_string(),
+    );
+    let rates = shared.stats.rates(shared.clock.monotonic_ms());
+    put("putTps", rates.put.to_string());
+    put("getFoundTps", rates.found.to_string());
+    put("getMissTps", rates.missed.to_string());
+    put("getTransferredTps", rates.transferred.to_string());
+    let total = std::array::from_fn(|at| rates.found.0[at] + rates.missed.0[at]);
+    put(
+        "getTotalTps",
+        crate::broker::stats::Rates(total).to_string(),
+    );
+    let boot_ms = shared.stats.boot_ms;
+    put("bootTimestamp", boot_ms.to_string());
+    put(
+        "runtime",
+        uptime(shared.clock.wall_ms().saturating_sub(boot_ms)),
+    );
+}
+
+/// An uptime as Apache words it.
+fn uptime(ms: i64) -> String {
+    let (seconds, minutes) = (ms / 1000, ms / 60_000);
+    let (hours, days) = (ms / 3_600_000, ms / 86_400_000);
+    format!(
+        "[ {days} days, {} hours, {} minutes, {} seconds ]",
+        hours % 24,
+        minutes % 60,
+        seconds % 60
+    )
+}
+
+fn storage(shared: &Shared, table: &mut BTreeMap<String, String>) {
+    let marks = shared.store.watermarks();
+    let usage = shared.store.disk_usage();
+    let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
+    put("commitLogMinOffset", shared.store.min_offset().to_string());
+    put("commitLogMaxOffset", marks.appended().to_string());
+    put(
+        "remainHowManyDataToFlush",
+        (marks.appended() - marks.flushed()).to_string(),
+    );
+    put("remainHowManyDataToCommit", "0".into());
+    put("dispatchBehindBytes", "0".into());
+    put("commitLogDiskRatio", format!("{:?}", usage.used_ratio));
+    put("consumeQueueDiskRatio", format!("{:?}", usage.used_ratio));
+    put(
+        "commitLogDirCapacity",
+        format!(
+            "Total : {}, Free : {}.",
+            crate::base::units::format_size(usage.total_bytes),
+            crate::base::units::format_size(usage.free_bytes)
+        ),
+    );
+    let earliest_ms = shared.store.earliest_store_time_ms().unwrap_or(-1);
+    put("earliestMessageTimeStamp", earliest_ms.to_string());
+}
+
+pub(super) fn broker_config(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let config = shared.config();
+    let header = GetBrokerConfigResponse {
+        version: shared.topics.data_version().to_text(),
+    };
+    let text = config.to_properties().to_body();
+    Ok(Some(
+        success(request)
+            .with_header(&header)
+            .with_body(text.into_bytes()),
+    ))
+}
+
+fn named(shared: &Shared, queue: &Queue) -> MessageQueue {
+    MessageQueue {
+        topic: queue.topic().to_owned(),
+        broker_name: shared.config().broker_name.clone(),
+        queue_id: queue.id(),
+    }
+}
+
+/// The store time of the message at `offset - 1`, 0 when there is none.
+fn time_before(shared: &Shared, queue: &Arc<Queue>, offset: i64) -> i64 {
+    shared.store.store_time_ms(queue, offset - 1).unwrap_or(0)
+}
+
+pub(super) fn topic_stats(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: GetTopicStatsInfoRequest = request.header()?;
+    let Some(topic) = shared.topics.get(&header.topic) else {
+        let remark = format!("topic[{}] not exist", header.topic);
+        return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
+    };
+    let queues = topic.write_queue_nums.max(topic.read_queue_nums);
+    let mut offsets = Vec::new();
+    for queue_id in 0..queues {
+        let queue = shared.store.queue(&topic.topic_name, queue_id);
+        let (min, max) = (queue.min_offset().max(0), queue.max_offset().max(0));
+        let updated = if max > 0 {
+            time_before(shared, &queue, max)
+        } else {
+            0
+        };
+        let row = TopicOffset {
+            min_offset: min,
+            max_offset: max,
+            last_update_timestamp: updated,
+        };
+        offsets.push((named(shared, &queue), row));
+    }
+    let body = TopicStatsTable {
+        offsets,
+        topic_put_tps: 0.0,
+    };
+    Ok(Some(success(request).with_body(body.encode())))
+}
+
+pub(super) fn consume_stats(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: GetConsumeStatsRequest = request.header()?;
+    let group = &header.consumer_group;
+    let topics = match header.topic.filter(|topic| !topic.is_empty()) {
+        Some(topic) => vec![topic],
+        None => shared.offsets.topics_of(group),
+    };
+    let mut offsets = Vec::new();
+    for name in topics {
+        let Some(topic) = shared.topics.get(&name) else {
+            continue;
+        };
+        for queue_id in 0..topic.read_queue_nums {
+            let queue = shared.store.queue(&name, queue_id);
+            let broker_offset = queue.max_offset().max(0);
+            let committed = shared.offsets.query(&name, group, queue_id);
+            let consumer_offset = committed.unwrap_or(0);
+            let row = OffsetWrapper {
+                broker_offset,
+                consumer_offset,
+                pull_offset: consumer_offset,
+                last_timestamp: time_before(shared, &queue, consumer_offset).max(0),
+            };
+            offsets.push((named(shared, &queue), row));
+        }
+    }
+    let body = ConsumeStats {
+        consume_tps: 0.0,
+        offsets,
+    };
+    Ok(Some(success(request).with_body(body.encode())))
+}
+
+fn connection(member: &Member) -> Connection {
+    Connection {
+        client_id: member.client_id.clone(),
+        client_addr: member.address.clone(),
+        language: member.language,
+        version: member.version,
+    }
+}
+
+pub(super) fn consumer_connections(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: GetConsumerConnectionListRequest = request.header()?;
+    let consumers = shared.consumers.read();
+    let Some(group) = consumers.group(&header.consumer_group) else {
+        let remark = format!("the consumer group[{}] not online", header.consumer_group);
+        return Err(Refusal::new(ResponseCode::CONSUMER_NOT_ONLINE, remark));
+    };
+    let body = ConsumerConnection {
+        connections: group.members().map(connection).collect(),
+        subscriptions: group
+            .subscriptions()
+            .iter()
+            .map(|(topic, subscription)| (topic.clone(), (**subscription).clone()))
+            .collect(),
+        consume_type: group.consume_type,
+        message_model: group.message_model,
+        consume_from_where: group.from_where,
+    };
+    Ok(Some(success(request).with_body(body.encode())))
+}
+
+pub(super) fn producer_connections(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: GetProducerConnectionListRequest = request.header()?;
+    let producers = shared.producers.lock();
+    let members = producers.members(&header.producer_group);
+    if members.is_empty() {
+        let remark = format!("the producer group[{}] not exist", header.producer_group);
+        return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+    }
+    let connections = members.into_iter().map(connection).collect();
+    Ok(Some(
+        success(request).with_body(ProducerConnection { connections }.encode()),
+    ))
+}

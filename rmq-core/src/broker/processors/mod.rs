@@ -1,0 +1,92 @@
+//! One file for each family of requests. A processor takes a decoded command and answers it.
+
+pub(crate) mod admin;
+mod client;
+mod lock;
+pub(crate) mod offset;
+mod queue;
+pub(crate) mod topic;
+
+use std::sync::Arc;
+
+use crate::broker::control::Context;
+use crate::broker::reply::{Answer, Refusal};
+use crate::broker::shared::Shared;
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::frame::{self, FrameRef};
+
+/// Whether the request is answered on the reactor: it touches memory only.
+#[must_use]
+pub(crate) fn is_data_plane(code: i32) -> bool {
+    matches!(
+        RequestCode::new(code),
+        RequestCode::QUERY_CONSUMER_OFFSET
+            | RequestCode::UPDATE_CONSUMER_OFFSET
+            | RequestCode::GET_MAX_OFFSET
+            | RequestCode::GET_MIN_OFFSET
+    )
+}
+
+/// Answers a request of the data plane.
+pub(crate) fn process_data(shared: &Arc<Shared>, request: &Command) -> Answer {
+    match request.request_code() {
+        RequestCode::QUERY_CONSUMER_OFFSET => offset::query(shared, request),
+        RequestCode::UPDATE_CONSUMER_OFFSET => offset::update(shared, request),
+        RequestCode::GET_MAX_OFFSET => queue::max_offset(shared, request),
+        RequestCode::GET_MIN_OFFSET => queue::min_offset(shared, request),
+        _ => unsupported(request.code),
+    }
+}
+
+/// Answers a request of the control plane; runs on the control thread.
+pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
+    let shared = context.shared;
+    match request.request_code() {
+        RequestCode::HEART_BEAT => client::heartbeat(context, request),
+        RequestCode::UNREGISTER_CLIENT => client::unregister(context, request),
+        RequestCode::CHECK_CLIENT_CONFIG => client::check_config(request),
+        RequestCode::GET_CONSUMER_LIST_BY_GROUP => client::consumer_list(shared, request),
+        RequestCode::LOCK_BATCH_MQ => lock::lock(shared, request),
+        RequestCode::UNLOCK_BATCH_MQ => lock::unlock(shared, request),
+        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => queue::search_by_timestamp(shared, request),
+        RequestCode::GET_EARLIEST_MSG_STORETIME => queue::earliest_time(shared, request),
+        RequestCode::VIEW_MESSAGE_BY_ID => queue::view_message(shared, request),
+        _ => admin::process(context, request),
+    }
+}
+
+/// The answer to a request code that this broker does not serve.
+pub(crate) fn unsupported(code: i32) -> Answer {
+    let remark = format!(" request type {code} not supported");
+    Err(Refusal::new(
+        ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
+        remark,
+    ))
+}
+
+/// The one frame that fills these bytes.
+#[must_use]
+pub(crate) fn frame_of(bytes: &[u8]) -> Option<FrameRef<'_>> {
+    frame::next_frame(bytes, usize::MAX)
+        .ok()
+        .flatten()
+        .map(|(frame, _)| frame)
+}
+
+/// The bytes of a frame, for a thread that outlives the read buffer.
+#[must_use]
+pub(crate) fn bytes_of(frame: &FrameRef<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(frame::PREFIX_LEN + frame.header.len() + frame.body.len());
+    let at = frame::start(&mut bytes);
+    bytes.extend_from_slice(frame.header);
+    frame::finish(&mut bytes, at, frame.serialize, frame.body.len());
+    bytes.extend_from_slice(frame.body);
+    bytes
+}
+
+/// The command in the one frame that fills these bytes.
+#[must_use]
+pub(crate) fn decode_frame(bytes: &[u8]) -> Option<Command> {
+    Command::decode(frame_of(bytes)?).ok()
+}

@@ -1,0 +1,275 @@
+//! A broker: what is started in which order, and how it stops.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::base::clock::SharedClock;
+use crate::base::thread::{self, JoinHandle, ProcessMark};
+use crate::base::{Error, ErrorKind, Result};
+use crate::broker::cold::ColdReader;
+use crate::broker::control::Control;
+use crate::broker::groups::Groups;
+use crate::broker::handler::DataHandler;
+use crate::broker::interfaces;
+use crate::broker::offsets::ConsumerOffsets;
+use crate::broker::options;
+use crate::broker::registration::Registration;
+use crate::broker::shared::{Shared, SharedParts};
+use crate::broker::topics::Topics;
+use crate::config::{BrokerConfig, BrokerRole};
+use crate::net::{Client, ClientConfig, Limits, Server, ServerConfig, reactor_threads};
+use crate::protocol::body::offset::ConsumerOffsetTable;
+use crate::store::{Disk, MetadataFile, Store};
+
+/// The listener that everybody uses.
+const MAIN: u8 = 0;
+/// The second listener, at the port below the main one's neighbour, for clients with
+/// `vipChannelEnabled`.
+const VIP: u8 = 1;
+
+/// A running broker. Dropping it kills it; `close` stops it cleanly.
+pub struct Broker {
+    shared: Arc<Shared>,
+    server: Server,
+    client: Arc<Client>,
+    registration: Arc<Registration>,
+    persist_at_end: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle>>,
+    stopped: AtomicBool,
+    process: ProcessMark,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The replication port: as configured, or the one above the main port.
+fn ha_port(config: &BrokerConfig, port: u16) -> u16 {
+    match config.store.ha_listen_port {
+        0 => port.saturating_add(1),
+        given => given,
+    }
+}
+
+/// What this broker does not do yet is refused at the start, not discovered in production.
+fn check_role(config: &BrokerConfig) -> Result<()> {
+    let role = config.store.broker_role;
+    if role == BrokerRole::AsyncMaster && config.broker_id == 0 {
+        return Ok(());
+    }
+    let context = format!(
+        "brokerRole={} with brokerId={}: replication is not built yet, only ASYNC_MASTER with \
+         brokerId=0 runs",
+        role.word(),
+        config.broker_id
+    );
+    Err(Error::new(ErrorKind::Invalid, "start broker", context))
+}
+
+impl Broker {
+    /// Starts a broker: opens and recovers the store, loads the metadata, listens, registers.
+    /// Returns when it accepts requests and every nameserver that answered knows it.
+    pub fn start(config: BrokerConfig, disk: Arc<dyn Disk>, clock: SharedClock) -> Result<Self> {
+        check_role(&config)?;
+        let address = interfaces::choose(&config)?;
+        let root = Path::new(&config.store.root_dir).to_owned();
+        let options = options::of(&config);
+        let store = Store::open(options, Arc::clone(&disk), Arc::clone(&clock))?;
+        match Self::start_on(config, address, &store, &disk, &root, &clock) {
+            Ok(broker) => Ok(broker),
+            Err(error) => {
+                // What was opened is closed again; the first error is the one to report.
+                let _ = store.close(Duration::from_secs(5));
+                Err(error)
+            }
+        }
+    }
+
+    fn start_on(
+        config: BrokerConfig,
+        address: interfaces::Choice,
+        store: &Arc<Store>,
+        disk: &Arc<dyn Disk>,
+        root: &Path,
+        clock: &SharedClock,
+    ) -> Result<Self> {
+        let file = |name: &str| MetadataFile::new(Arc::clone(disk), root.join("config").join(name));
+        let offsets_file = file("consumerOffset.json");
+        let offsets = ConsumerOffsets::default();
+        let stored = offsets_file.load(ConsumerOffsetTable::decode)?;
+        offsets.load(stored.map(|table| table.offsets).unwrap_or_default());
+        let groups_file = file("subscriptionGroup.json");
+        let listen = interfaces::bind_address(&config)?;
+        let main = SocketAddr::new(listen, config.server.listen_port);
+        let mut listeners = vec![(main, MAIN)];
+        if config.vip_port() > 0 {
+            listeners.push((SocketAddr::new(listen, config.vip_port()), VIP));
+        }
+        let server_config = ServerConfig {
+            name: format!("broker-{}", config.broker_name),
+            reactors: reactor_threads(&config.server),
+            listeners,
+            limits: Limits::of_server(&config.server),
+            clock: Arc::clone(clock),
+        };
+        let shared = Arc::new(Shared::new(SharedParts {
+            topics: Topics::open(file("topics.json"), &config, Arc::clone(clock))?,
+            groups: Groups::open(groups_file, &config, Arc::clone(clock))?,
+            offsets,
+            cold: ColdReader::start()?,
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
+            store_host: SocketAddr::new(address.main, config.server.listen_port),
+            reactors: usize::from(server_config.reactors),
+            config,
+        }));
+        shared.topics.persist()?;
+        shared.groups.persist()?;
+        let handlers = Arc::clone(&shared);
+        let server = Server::start(server_config, move |index, _reactor| {
+            Box::new(DataHandler::new(Arc::clone(&handlers), usize::from(index)))
+        })?;
+        Self::finish(shared, server, &address, offsets_file, clock)
+    }
+
+    /// Starts what needs the port: everything but the reactors themselves.
+    fn finish(
+        shared: Arc<Shared>,
+        server: Server,
+        address: &interfaces::Choice,
+        offsets_file: MetadataFile,
+        clock: &SharedClock,
+    ) -> Result<Self> {
+        let port = server.local_addr(MAIN).map_or(0, |bound| bound.port());
+        shared.set_store_port(port);
+        shared.set_reactors(server.reactors().to_vec());
+        let config = shared.config();
+        tracing::info!(main = %address.main, ha = %address.ha, why = address.why, "addresses chosen");
+
+        let progress = Arc::downgrade(&shared);
+        shared.store.on_progress(Box::new(move || {
+            if let Some(shared) = progress.upgrade() {
+                shared.on_progress();
+            }
+        }));
+        let changed = Arc::downgrade(&shared);
+        shared.topics.on_change(move |_| {
+            if let Some(shared) = changed.upgrade() {
+                shared.register_now();
+            }
+        });
+        let client = Arc::new(Client::start(ClientConfig::default(), Arc::clone(clock))?);
+        let ha_address = SocketAddr::new(address.ha, ha_port(&config, port)).to_string();
+        let registration = Arc::new(Registration::new(
+            Arc::clone(&shared),
+            Arc::clone(&client),
+            ha_address,
+        ));
+        let persist_at_end = Arc::new(AtomicBool::new(false));
+
+        let control = Control::new(Arc::clone(&shared), offsets_file);
+        let persist = Arc::clone(&persist_at_end);
+        let control = thread::spawn("rmq-broker-control", move || {
+            control.run(|| persist.load(Ordering::Acquire));
+        })?;
+        let missing = registration.register();
+        let registering = Arc::clone(&registration);
+        let register = thread::spawn("rmq-broker-register", move || registering.run(missing))?;
+        Ok(Self {
+            shared,
+            server,
+            client,
+            registration,
+            persist_at_end,
+            threads: Mutex::new(vec![control, register]),
+            stopped: AtomicBool::new(false),
+            process: ProcessMark::current(),
+        })
+    }
+
+    /// The address that clients are given.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.shared.store_host()
+    }
+
+    /// The broker's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.shared.config().broker_name.clone()
+    }
+
+    /// Stops cleanly: takes the registration back, answers what was received, writes everything,
+    /// removes the abort file. A second call does nothing.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.process.check("close broker")?;
+        if self.stopped.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.shared.registration.close();
+        self.registration.unregister();
+        let mut first = self.server.shutdown(deadline).err();
+        let mut keep = |outcome: Result<()>| {
+            if let Err(error) = outcome {
+                first.get_or_insert(error);
+            }
+        };
+        self.persist_at_end.store(true, Ordering::Release);
+        self.shared.control.close();
+        for thread in self.threads.lock().drain(..) {
+            keep(thread.join_deadline(deadline));
+        }
+        keep(self.shared.cold.close(deadline));
+        keep(self.shared.topics.persist());
+        keep(self.shared.groups.persist());
+        keep(self.client.close(deadline));
+        keep(self.shared.store.close(deadline));
+        match first {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops as a crash would: nothing is flushed, written, answered or unregistered.
+    pub fn kill(&self) {
+        if !self.process.is_current() || self.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.server.kill() {
+            tracing::warn!(%error, "a reactor outlived its broker");
+        }
+        self.shared.registration.close();
+        self.shared.control.close();
+        self.shared.store.kill();
+        let deadline = Duration::from_secs(5);
+        for thread in self.threads.lock().drain(..) {
+            if let Err(error) = thread.join_deadline(deadline) {
+                tracing::warn!(%error, "a thread outlived its broker");
+            }
+        }
+        for outcome in [
+            self.shared.cold.close(deadline),
+            self.client.close(deadline),
+        ] {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a helper outlived its broker");
+            }
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

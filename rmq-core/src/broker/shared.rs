@@ -1,0 +1,262 @@
+//! What the broker's threads share.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::base::clock::SharedClock;
+use crate::base::queue;
+use crate::broker::clients::{Consumers, Producers};
+use crate::broker::cold::ColdReader;
+use crate::broker::control::Task;
+use crate::broker::groups::Groups;
+use crate::broker::hold::waiter_bit;
+use crate::broker::locks::QueueLocks;
+use crate::broker::offsets::ConsumerOffsets;
+use crate::broker::stats::Stats;
+use crate::broker::topics::Topics;
+use crate::config::broker::BrokerConfig;
+use crate::net::{ConnectionId, ReactorHandle};
+use crate::store::{Queue, Store};
+
+/// Something that one thread leaves for a reactor.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// A queue that this reactor's held pulls wait at has something new to see.
+    Visible(Arc<Queue>),
+    /// A frame to be handled again, after the control thread did what it needed.
+    Frame {
+        /// The connection that it came from.
+        conn: ConnectionId,
+        /// The whole frame.
+        bytes: Vec<u8>,
+    },
+}
+
+/// A request to register; `done` hears of it when every nameserver was asked.
+#[derive(Debug)]
+pub(crate) struct RegisterNow {
+    /// Whom to tell.
+    pub(crate) done: SyncSender<()>,
+}
+
+/// Requests to register that wait at a time; they are answered together.
+const REGISTRATION_QUEUE_CAPACITY: usize = 64;
+
+/// The state of one broker. Every field may be used from any thread.
+pub(crate) struct Shared {
+    /// The configuration as it is now; replaced as a whole.
+    pub(crate) config: RwLock<Arc<BrokerConfig>>,
+    /// Moves when `config` is replaced.
+    pub(crate) config_generation: AtomicU64,
+    /// Time.
+    pub(crate) clock: SharedClock,
+    /// Messages.
+    pub(crate) store: Arc<Store>,
+    /// Topics.
+    pub(crate) topics: Topics,
+    /// Subscription groups.
+    pub(crate) groups: Groups,
+    /// Committed offsets.
+    pub(crate) offsets: ConsumerOffsets,
+    /// Connected consumers.
+    pub(crate) consumers: RwLock<Consumers>,
+    /// Connected producers.
+    pub(crate) producers: Mutex<Producers>,
+    /// Locks of ordered consumption.
+    pub(crate) locks: Mutex<QueueLocks>,
+    /// Counters.
+    pub(crate) stats: Stats,
+    /// Reads of what is not in memory.
+    pub(crate) cold: ColdReader,
+    /// Work for the control thread.
+    pub(crate) control: queue::Queue<Task>,
+    /// Asks the registration thread to register now.
+    pub(crate) registration: queue::Queue<RegisterNow>,
+    store_ip: IpAddr,
+    store_port: AtomicU16,
+    mailboxes: Vec<Mutex<Vec<Mail>>>,
+    reactors: OnceLock<Vec<ReactorHandle>>,
+    /// One bit for each reactor that has parked replies.
+    parked: AtomicU32,
+}
+
+/// What a broker is made of, before its reactors exist.
+pub(crate) struct SharedParts {
+    /// See `Shared::config`.
+    pub(crate) config: BrokerConfig,
+    /// See `Shared::clock`.
+    pub(crate) clock: SharedClock,
+    /// See `Shared::store`.
+    pub(crate) store: Arc<Store>,
+    /// See `Shared::topics`.
+    pub(crate) topics: Topics,
+    /// See `Shared::groups`.
+    pub(crate) groups: Groups,
+    /// See `Shared::offsets`.
+    pub(crate) offsets: ConsumerOffsets,
+    /// See `Shared::cold`.
+    pub(crate) cold: ColdReader,
+    /// The address that clients are given; its port may be set later.
+    pub(crate) store_host: SocketAddr,
+    /// How many reactors there will be.
+    pub(crate) reactors: usize,
+}
+
+/// Most requests that wait for the control thread; Apache's clientManagerThreadPoolQueueCapacity
+/// is a million, which only hides that nobody keeps up.
+const CONTROL_QUEUE_CAPACITY: usize = 100_000;
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("store_host", &self.store_host())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Puts the parts together.
+    #[must_use]
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let locks = QueueLocks::new(parts.config.queue_lock_expired_ms);
+        Self {
+            config_generation: AtomicU64::new(1),
+            config: RwLock::new(Arc::new(parts.config)),
+            stats: Stats::new(parts.clock.wall_ms()),
+            clock: parts.clock,
+            store: parts.store,
+            topics: parts.topics,
+            groups: parts.groups,
+            offsets: parts.offsets,
+            consumers: RwLock::default(),
+            producers: Mutex::default(),
+            locks: Mutex::new(locks),
+            cold: parts.cold,
+            store_ip: parts.store_host.ip(),
+            store_port: AtomicU16::new(parts.store_host.port()),
+            control: queue::Queue::new(CONTROL_QUEUE_CAPACITY),
+            registration: queue::Queue::new(REGISTRATION_QUEUE_CAPACITY),
+            mailboxes: (0..parts.reactors).map(|_| Mutex::default()).collect(),
+            reactors: OnceLock::new(),
+            parked: AtomicU32::new(0),
+        }
+    }
+
+    /// The configuration as it is now.
+    #[must_use]
+    pub(crate) fn config(&self) -> Arc<BrokerConfig> {
+        Arc::clone(&self.config.read())
+    }
+
+    /// The address that clients are given and that records carry.
+    #[must_use]
+    pub(crate) fn store_host(&self) -> SocketAddr {
+        SocketAddr::new(self.store_ip, self.store_port.load(Ordering::Relaxed))
+    }
+
+    /// Sets the port that the system picked.
+    pub(crate) fn set_store_port(&self, port: u16) {
+        self.store_port.store(port, Ordering::Relaxed);
+    }
+
+    /// Makes the reactors known, once they run.
+    pub(crate) fn set_reactors(&self, reactors: Vec<ReactorHandle>) {
+        debug_assert_eq!(reactors.len(), self.mailboxes.len());
+        // A second call would be a defect of the start; the first one stays.
+        let _ = self.reactors.set(reactors);
+    }
+
+    /// The reactor of this index, once it runs.
+    #[must_use]
+    pub(crate) fn reactor(&self, index: usize) -> Option<&ReactorHandle> {
+        self.reactors.get()?.get(index)
+    }
+
+    /// Sends bytes to a connection, whichever reactor it belongs to.
+    pub(crate) fn send(&self, conn: ConnectionId, bytes: Vec<u8>) {
+        if let Some(reactor) = self.reactor(usize::from(conn.reactor())) {
+            reactor.send(conn, bytes.into());
+        }
+    }
+
+    /// Closes a connection, whichever reactor it belongs to.
+    pub(crate) fn close(&self, conn: ConnectionId) {
+        if let Some(reactor) = self.reactor(usize::from(conn.reactor())) {
+            reactor.close(conn);
+        }
+    }
+
+    /// Leaves mail for a reactor and wakes it.
+    pub(crate) fn post(&self, reactor: usize, mail: Mail) {
+        let Some(mailbox) = self.mailboxes.get(reactor) else {
+            return;
+        };
+        mailbox.lock().push(mail);
+        if let Some(handle) = self.reactor(reactor) {
+            handle.wake();
+        }
+    }
+
+    /// Takes a reactor's mail.
+    pub(crate) fn take_mail(&self, reactor: usize) -> Vec<Mail> {
+        self.mailboxes
+            .get(reactor)
+            .map(|mailbox| std::mem::take(&mut *mailbox.lock()))
+            .unwrap_or_default()
+    }
+
+    /// Tells every reactor other than `own` whose held pulls wait at the queue. Returns whether
+    /// `own` has such pulls.
+    pub(crate) fn announce(&self, queue: &Arc<Queue>, own: Option<usize>) -> bool {
+        // The append came before this load and the waiter sets its bit before it looks again:
+        // sequential consistency makes one of the two see the other.
+        std::sync::atomic::fence(Ordering::SeqCst);
+        let waiters = queue.waiters.load(Ordering::SeqCst);
+        if waiters == 0 {
+            return false;
+        }
+        for index in 0..self.mailboxes.len() {
+            if Some(index) != own && waiters & waiter_bit(index) != 0 {
+                self.post(index, Mail::Visible(Arc::clone(queue)));
+            }
+        }
+        own.is_some_and(|own| waiters & waiter_bit(own) != 0)
+    }
+
+    /// Notes whether a reactor has parked replies.
+    pub(crate) fn set_parked(&self, reactor: usize, parked: bool) {
+        if parked {
+            self.parked.fetch_or(waiter_bit(reactor), Ordering::SeqCst);
+        } else {
+            self.parked
+                .fetch_and(!waiter_bit(reactor), Ordering::SeqCst);
+        }
+    }
+
+    /// Wakes the reactors that have parked replies; the flush thread calls it.
+    pub(crate) fn on_progress(&self) {
+        let parked = self.parked.load(Ordering::SeqCst);
+        for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
+            if parked & waiter_bit(index) != 0 {
+                reactor.wake();
+            }
+        }
+    }
+
+    /// Has the registration thread register with every nameserver, and waits for it a moment: who
+    /// created a topic may ask for its route next. A nameserver that does not answer does not hold
+    /// up the control thread for longer than that.
+    pub(crate) fn register_now(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let (done, registered) = std::sync::mpsc::sync_channel(1);
+        if self.registration.try_push(RegisterNow { done }).is_ok() {
+            // Too late or never: the registration goes on by itself either way.
+            let _ = registered.recv_timeout(PATIENCE);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The broker's topics: the table behind routes and sends, kept in `config/topics.json`.
+//!
+//! Reads are lock-light and happen on every request; changes write the file before they return and
+//! therefore belong to the control thread.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::base::clock::SharedClock;
+use crate::base::{Error, ErrorKind, Result};
+use crate::broker::names;
+use crate::config::broker::BrokerConfig;
+use crate::protocol::body::data_version::DataVersion;
+use crate::protocol::body::topic::{TopicConfig, TopicTable};
+use crate::store::MetadataFile;
+
+/// Read permission bit of a topic or broker.
+pub(crate) const PERM_READ: i32 = 4;
+/// Write permission bit.
+pub(crate) const PERM_WRITE: i32 = 2;
+/// The topic's settings may be inherited by topics created by sending.
+pub(crate) const PERM_INHERIT: i32 = 1;
+
+/// Queues of the pop revive topic, as many as Apache's default.
+const REVIVE_QUEUES: i32 = 8;
+
+/// What changed, for those who registered an interest.
+type OnChange = Box<dyn Fn(&TopicConfig) + Send + Sync>;
+
+/// The topics of a broker.
+pub(crate) struct Topics {
+    table: RwLock<HashMap<String, Arc<TopicConfig>>>,
+    data_version: Mutex<DataVersion>,
+    /// Moves with every change, so that reactors know when their own copies are stale.
+    generation: AtomicU64,
+    file: MetadataFile,
+    clock: SharedClock,
+    auto_create: bool,
+    topics_max: usize,
+    on_change: Mutex<Option<OnChange>>,
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topics")
+            .field("topics", &self.table.read().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Topics {
+    /// Loads the table and adds the topics that every broker has.
+    pub(crate) fn open(
+        file: MetadataFile,
+        config: &BrokerConfig,
+        clock: SharedClock,
+    ) -> Result<Self> {
+        let stored = file.load(TopicTable::decode)?.unwrap_or_default();
+        let mut table: HashMap<String, Arc<TopicConfig>> = system_topics(config)
+            .into_iter()
+            .map(|t| (t.topic_name.clone(), Arc::new(t)))
+            .collect();
+        for (name, topic) in stored.topics {
+            // Settings of the configuration file win for the topics that it speaks of.
+            if name != names::AUTO_CREATE_TOPIC || !table.contains_key(&name) {
+                table.insert(name, Arc::new(topic));
+            }
+        }
+        Ok(Self {
+            table: RwLock::new(table),
+            data_version: Mutex::new(stored.data_version),
+            generation: AtomicU64::new(1),
+            file,
+            clock,
+            auto_create: config.auto_create_topic,
+            topics_max: config.topics_max,
+            on_change: Mutex::new(None),
+        })
+    }
+
+    /// Has `on_change` called, on the changing thread, after each stored change of a topic.
+    pub(crate) fn on_change(&self, on_change: impl Fn(&TopicConfig) + Send + Sync + 'static) {
+        *self.on_change.lock() = Some(Box::new(on_change));
+    }
+
+    /// The topic's settings.
+    #[must_use]
+    pub(crate) fn get(&self, topic: &str) -> Option<Arc<TopicConfig>> {
+        self.table.read().get(topic).cloned()
+    }
+
+    /// Moves with every change.
+    #[must_use]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The version that nameservers and slaves compare.
+    #[must_use]
+    pub(crate) fn data_version(&self) -> DataVersion {
+        *self.data_version.lock()
+    }
+
+    /// The whole table with its version.
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> TopicTable {
+        let data_version = self.data_version();
+        let table = self.table.read();
+        let topics: BTreeMap<String, TopicConfig> = table
+            .iter()
+            .map(|(name, topic)| (name.clone(), (**topic).clone()))
+            .collect();
+        TopicTable {
+            data_version,
+            topics,
+        }
+    }
+
+    /// Creates a topic that somebody sends to, in the image of `default_topic`. `None` when that
+    /// may not be inherited from.
+    pub(crate) fn create_by_send(
+        &self,
+        topic: &str,
+        default_topic: &str,
+        client_queue_nums: i32,
+        sys_flag: i32,
+    ) -> Result<Option<Arc<TopicConfig>>> {
+        if let Some(existing) = self.get(topic) {
+            return Ok(Some(existing));
+        }
+        let Some(parent) = self.get(default_topic) else {
+            return Ok(None);
+        };
+        let closed = default_topic == names::AUTO_CREATE_TOPIC && !self.auto_create;
+        if closed || parent.perm & PERM_INHERIT == 0 {
+            return Ok(None);
+        }
+        let queues = client_queue_nums.min(parent.write_queue_nums).max(0);
+        self.put(TopicConfig {
+            read_queue_nums: queues,
+            write_queue_nums: queues,
+            perm: parent.perm & !PERM_INHERIT,
+            topic_sys_flag: sys_flag,
+            topic_filter_type: parent.topic_filter_type,
+            ..TopicConfig::new(topic)
+        })
+        .map(Some)
+    }
+
+    /// Creates a retry or dead letter topic unless it exists; only its order flag follows later.
+    pub(crate) fn create_for_group(
+        &self,
+        topic: &str,
+        queues: i32,
+        order: bool,
+        sys_flag: i32,
+    ) -> Result<Arc<TopicConfig>> {
+        if let Some(existing) = self.get(topic) {
+            if existing.order == order {
+                return Ok(existing);
+            }
+            return self.put(TopicConfig {
+                order,
+                ..(*existing).clone()
+            });
+        }
+        self.put(TopicConfig {
+            read_queue_nums: queues,
+            write_queue_nums: queues,
+            perm: PERM_READ | PERM_WRITE,
+            topic_sys_flag: sys_flag,
+            order,
+            ..TopicConfig::new(topic)
+        })
+    }
+
+    /// Creates or replaces a topic, on disk before in memory.
+    pub(crate) fn put(&self, topic: TopicConfig) -> Result<Arc<TopicConfig>> {
+        Ok(self.put_all(vec![topic])?.remove(0))
+    }
+
+    /// Creates or replaces several topics with one write.
+    pub(crate) fn put_all(&self, topics: Vec<TopicConfig>) -> Result<Vec<Arc<TopicConfig>>> {
+        let topics: Vec<Arc<TopicConfig>> = topics.into_iter().map(Arc::new).collect();
+        let known = self.table.read();
+        let new = topics
+            .iter()
+            .filter(|topic| !known.contains_key(&topic.topic_name))
+            .count();
+        if new > 0 && known.len() + new > self.topics_max {
+            let context = format!(
+                "the broker may have {} topics (rmq.maxTopics)",
+                self.topics_max
+            );
+            return Err(Error::new(ErrorKind::Limit, "create topic", context));
+        }
+        drop(known);
+        self.change(|table| {
+            for topic in &topics {
+                table
+                    .topics
+                    .insert(topic.topic_name.clone(), (**topic).clone());
+            }
+        })?;
+        let mut table = self.table.write();
+        for topic in &topics {
+            table.insert(topic.topic_name.clone(), Arc::clone(topic));
+        }
+        drop(table);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        if let Some(on_change) = &*self.on_change.lock() {
+            topics.iter().for_each(|topic| on_change(topic));
+        }
+        Ok(topics)
+    }
+
+    /// Removes a topic. Returns whether it existed.
+    pub(crate) fn remove(&self, topic: &str) -> Result<bool> {
+        if self.get(topic).is_none() {
+            return Ok(false);
+        }
+        self.change(|table| {
+            table.topics.remove(topic);
+        })?;
+        self.table.write().remove(topic);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(true)
+    }
+
+    /// Writes the table as `edit` leaves it, under a new version.
+    fn change(&self, edit: impl FnOnce(&mut TopicTable)) -> Result<()> {
+        let mut table = self.snapshot();
+        edit(&mut table);
+        table.data_version.advance(self.clock.wall_ms());
+        self.file.save(&table.encode_file())?;
+        *self.data_version.lock() = table.data_version;
+        Ok(())
+    }
+
+    /// Writes the table as it is, for a clean stop.
+    pub(crate) fn persist(&self) -> Result<()> {
+        self.file.save(&self.snapshot().encode_file())
+    }
+}
+
+/// The topics that a broker has from the start.
+fn system_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
+    let sized = |name: &str, queues: i32| TopicConfig {
+        read_queue_nums: queues,
+        write_queue_nums: queues,
+        ..TopicConfig::new(name)
+    };
+    let with_perm = |topic: TopicConfig, perm: i32| TopicConfig { perm, ..topic };
+    let shared = |enabled: bool| {
+        if enabled {
+            PERM_INHERIT | PERM_READ | PERM_WRITE
+        } else {
+            PERM_INHERIT
+        }
+    };
+    let cluster = &config.cluster_name;
+    let broker = &config.broker_name;
+    let default_queues = config.default_topic_queues.cast_signed();
+    let mut topics = vec![
+        sized(names::SELF_TEST_TOPIC, 1),
+        sized(names::BENCHMARK_TOPIC, 1024),
+        with_perm(sized(cluster, 16), shared(config.cluster_topic)),
+        with_perm(sized(broker, 1), shared(config.broker_topic)),
+        sized(names::OFFSET_MOVED_TOPIC, 1),
+        sized(names::SCHEDULE_TOPIC, 18),
+        sized(&format!("{cluster}_REPLY_TOPIC"), 1),
+        sized(&format!("rmq_sys_REVIVE_LOG_{cluster}"), REVIVE_QUEUES),
+        with_perm(
+            sized(&format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"), 1),
+            PERM_INHERIT,
+        ),
+        sized(names::HALF_TOPIC, 1),
+        sized(names::OP_HALF_TOPIC, 1),
+        sized(names::TIMER_TOPIC, 1),
+    ];
+    if config.auto_create_topic {
+        let inherited = PERM_INHERIT | PERM_READ | PERM_WRITE;
+        topics.push(with_perm(
+            sized(names::AUTO_CREATE_TOPIC, default_queues),
+            inherited,
+        ));
+    }
+    if config.trace_topic_enable {
+        topics.push(sized(&config.trace_topic_name, 1));
+    }
+    topics
+}
