@@ -61,9 +61,10 @@ impl Args {
         let own = std::env::current_exe().map_err(|e| Error::io("find", "this program", e))?;
         let own = own.parent().unwrap_or(Path::new(".")).to_path_buf();
         let target = own.parent().unwrap_or(Path::new("target"));
-        let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("apache/pom.xml");
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let script = package.join("../rmq-core/tests/interop/fetch.sh");
         let apache = if self.servers.contains(&Server::Apache) {
-            fetch_apache(&pom, target)?
+            fetch_apache(&script, target)?
         } else {
             PathBuf::new()
         };

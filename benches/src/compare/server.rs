@@ -279,33 +279,29 @@ fn free_port(neighbours: &[i32]) -> Result<u16> {
     ))
 }
 
-/// Copies Apache's jars below `target` by Maven, once, and returns their folder.
+/// Copies Apache's jars below `target` with the script of the interop suites, which calls Maven
+/// only when they are not there yet, and returns their folder.
 ///
 /// # Errors
 /// When Maven is missing or fails.
-pub fn fetch_apache(pom: &Path, target: &Path) -> Result<PathBuf> {
-    let jars = target.join(format!("apache-{APACHE_VERSION}/lib"));
-    if jars
-        .join(format!("rocketmq-broker-{APACHE_VERSION}.jar"))
-        .exists()
-    {
-        return Ok(jars);
-    }
-    let status = Command::new("mvn")
-        .args(["-q", "-B", "dependency:copy-dependencies", "-f"])
-        .arg(pom)
-        .arg(format!("-Drocketmq.version={APACHE_VERSION}"))
-        .arg(format!("-DoutputDirectory={}", jars.display()))
+pub fn fetch_apache(script: &Path, target: &Path) -> Result<PathBuf> {
+    let part = format!("server-{APACHE_VERSION}");
+    let folder = target.join("interop");
+    let status = Command::new("bash")
+        .arg(script)
+        .arg(&folder)
+        .arg(&part)
         .status()
-        .map_err(|e| Error::io("mvn", "copy Apache's jars", e))?;
+        .map_err(|e| Error::io("fetch Apache's jars", script.display().to_string(), e))?;
     if !status.success() {
+        let context = "the script did not copy them";
         return Err(Error::new(
             ErrorKind::NotFound,
-            "mvn",
-            "it did not copy Apache's jars",
+            "fetch Apache's jars",
+            context,
         ));
     }
-    Ok(jars)
+    Ok(folder.join("jars").join(part))
 }
 
 #[cfg(test)]
