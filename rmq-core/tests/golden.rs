@@ -1,0 +1,16 @@
+//! Bytes made by Apache's own classes: read, and made again. See `golden/README.md`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "golden/bodies.rs"]
+mod bodies;
+#[path = "golden/data.rs"]
+mod data;
+#[path = "golden/frames.rs"]
+mod frames;
+#[path = "golden/headers.rs"]
+mod headers;
+#[path = "golden/records.rs"]
+mod records;
+#[path = "golden/small.rs"]
+mod small;
