@@ -41,7 +41,7 @@ public final class AdminTool {
         DefaultMQPushConsumer consumer = scope.push(group);
         Received.startConcurrent(consumer, topic, "*", received);
         received.exactly(sent, 20, "consumed");
-        Scope.awaitIdle(consumer);
+        scope.awaitCounted(consumer, topic);
         consumer.shutdown();
         scope.awaitCommitted(group, topic);
         List<String> masters = new ArrayList<>(scope.cluster.masters.values());

@@ -41,9 +41,7 @@ final class Cluster implements AutoCloseable {
         config.setWriteQueueNums(writeQueues);
         config.setPerm(perm);
         for (int tries = forgetful ? 5 : 1; tries > 0; tries--) {
-            for (String address : masters.values()) {
-                admin.createAndUpdateTopicConfig(address, config);
-            }
+            change(config);
             try {
                 Check.eventually(tries > 1 ? 4 : 15, "route of " + topic + " as " + config,
                     () -> routeSays(config));
@@ -52,7 +50,17 @@ final class Cluster implements AutoCloseable {
                 if (tries == 1) {
                     throw late;
                 }
+                // The same again would be no change, so nothing would be told to the nameserver.
+                config.setReadQueueNums(readQueues + 1);
+                change(config);
+                config.setReadQueueNums(readQueues);
             }
+        }
+    }
+
+    private void change(TopicConfig config) throws Exception {
+        for (String address : masters.values()) {
+            admin.createAndUpdateTopicConfig(address, config);
         }
     }
 

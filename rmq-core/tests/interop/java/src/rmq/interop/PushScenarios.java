@@ -206,7 +206,7 @@ final class PushScenarios {
             DefaultMQPushConsumer consumer = scope.push(group);
             Received.startConcurrent(consumer, topic, "*", received);
             received.exactly(sent, 30, "round " + round);
-            Scope.awaitIdle(consumer);
+            scope.awaitCounted(consumer, topic);
             consumer.shutdown();
             scope.awaitCommitted(group, topic);
         }

@@ -81,7 +81,7 @@ final class RebalanceScenarios {
             return bodies.containsAll(sent);
         });
         checkDeliveries(deliveries, sent, orderly);
-        Scope.awaitIdle(three);
+        scope.awaitCounted(three, topic);
         three.shutdown();
         scope.awaitCommitted(group, topic);
     }

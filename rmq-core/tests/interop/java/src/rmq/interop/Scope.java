@@ -14,6 +14,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -192,12 +193,16 @@ final class Scope implements AutoCloseable {
         }
     }
 
-    /** Waits until the client has done with all that its listener was given. */
-    static void awaitIdle(DefaultMQPushConsumer consumer) throws Exception {
-        var table =
-            consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable();
-        Check.eventually(10, "the client has counted what was consumed",
-            () -> table.values().stream().allMatch(queue -> queue.getMsgCount().get() == 0));
+    /** Waits until the client counts every message of the topic as consumed. */
+    void awaitCounted(DefaultMQPushConsumer consumer, String topic) throws Exception {
+        var offsets = consumer.getDefaultMQPushConsumerImpl().getOffsetStore();
+        for (MessageQueue queue : queues(topic)) {
+            Check.eventually(10, "the client has counted all of " + queue, () -> {
+                long end = reader().maxOffset(queue);
+                return end == 0
+                    || offsets.readOffset(queue, ReadOffsetType.READ_FROM_MEMORY) == end;
+            });
+        }
     }
 
     static Message message(String topic, String body) {
