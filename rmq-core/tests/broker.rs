@@ -4,11 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rmq_core::base::ErrorKind;
-use rmq_core::base::clock::SystemClock;
+use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::client::raw::{self, PullReply, SendReceipt, SendStatus};
 use rmq_core::config::FlushDiskType;
 use rmq_core::embed::{Broker, BrokerConfig, Storage};
@@ -258,12 +258,13 @@ fn a_held_pull_is_woken_by_a_message_and_ended_by_its_time() {
     for flush in [FlushDiskType::AsyncFlush, FlushDiskType::SyncFlush] {
         let fixture = Fixture::new(flush);
         fixture.create_topic("T", 1);
-        let began = Instant::now();
+        let clock = SystemClock::new();
+        let began = clock.monotonic();
         assert_eq!(
             fixture.pull("T", 0, 0, 200).code,
             ResponseCode::PULL_NOT_FOUND
         );
-        assert!(began.elapsed() >= Duration::from_millis(190));
+        assert!(clock.monotonic() - began >= Duration::from_millis(190));
 
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| fixture.pull("T", 0, 0, 30_000));

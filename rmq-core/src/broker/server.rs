@@ -154,7 +154,8 @@ impl Broker {
         shared.set_store_port(port);
         shared.set_reactors(server.reactors().to_vec());
         let config = shared.config();
-        tracing::info!(main = %address.main, ha = %address.ha, why = address.why, "addresses chosen");
+        let (main, ha) = (&address.main, &address.ha);
+        tracing::info!(%main, %ha, why = address.why, "addresses chosen");
 
         let progress = Arc::downgrade(&shared);
         shared.store.on_progress(Box::new(move || {

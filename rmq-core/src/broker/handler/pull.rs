@@ -99,7 +99,7 @@ impl DataHandler {
                     }
                 },
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "closing a connection whose header does not decode");
+                    tracing::warn!(%peer, %error, "closing a connection: unreadable header");
                     io.close(conn);
                 }
             }

@@ -166,7 +166,7 @@ impl DataHandler {
                     (head, outcome)
                 }
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "closing a connection whose header does not decode");
+                    tracing::warn!(%peer, %error, "closing a connection: unreadable header");
                     io.close(conn);
                     self.scratch = scratch;
                     return;
@@ -520,7 +520,7 @@ fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
         AppendError::TooLarge | AppendError::Illegal(_) => Refusal::new(
             ResponseCode::MESSAGE_ILLEGAL,
             format!(
-                "the message is illegal ({error}): the body may have {} bytes, the properties 32767",
+                "the message is illegal ({error}): a body may have {} bytes, properties 32767",
                 config.store.max_message_bytes
             ),
         ),
