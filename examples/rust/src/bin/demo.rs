@@ -169,8 +169,29 @@ fn consume_all(client: &Client, address: &str, seen: &mut HashMap<u64, u64>) -> 
     Ok(count)
 }
 
+/// Consumes everything of these brokers: how often each message was seen.
+fn consume_from(
+    client: &Client,
+    brokers: [&Broker; 2],
+    counts: &Counts,
+) -> Outcome<HashMap<u64, u64>> {
+    let mut seen = HashMap::new();
+    for broker in brokers {
+        let count = consume_all(client, &broker.address().to_string(), &mut seen)?;
+        counts.consumed.fetch_add(count, Ordering::Relaxed);
+        println!("{} held {count} messages", broker.name());
+    }
+    Ok(seen)
+}
+
+/// How long messages are sent: six seconds, or RMQ_DEMO_SECONDS.
+fn sending_time() -> Duration {
+    let seconds = std::env::var("RMQ_DEMO_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok());
+    Duration::from_secs_f64(seconds.unwrap_or(6.0))
+}
+
 /// Shows one line of progress for every half second.
-#[expect(clippy::disallowed_methods, reason = "a demo may look at the clock")]
 fn watch(counts: &Counts, began: Instant, until: Duration, note: &str) {
     while began.elapsed() < until {
         thread::sleep(Duration::from_millis(500).min(until.saturating_sub(began.elapsed())));
@@ -185,11 +206,7 @@ fn watch(counts: &Counts, began: Instant, until: Duration, note: &str) {
 
 #[expect(clippy::disallowed_methods, reason = "a demo may look at the clock")]
 fn main() -> Outcome<()> {
-    let seconds = std::env::var("RMQ_DEMO_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let total = Duration::from_secs_f64(seconds.unwrap_or(6.0));
-
+    let total = sending_time();
     let began = Instant::now();
     let namesrv = NameServer::start(NamesrvConfig::embedded_defaults())?;
     let nameserver = namesrv.address().to_string();
@@ -244,12 +261,7 @@ fn main() -> Outcome<()> {
     let sending = began.elapsed();
 
     let began = Instant::now();
-    let mut seen = HashMap::new();
-    for broker in [&broker_a, &broker_b] {
-        let count = consume_all(&client, &broker.address().to_string(), &mut seen)?;
-        counts.consumed.fetch_add(count, Ordering::Relaxed);
-        println!("{} held {count} messages", broker.name());
-    }
+    let seen = consume_from(&client, [&broker_a, &broker_b], &counts)?;
     let consuming = began.elapsed();
 
     let lost = acknowledged
