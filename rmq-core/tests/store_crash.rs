@@ -75,9 +75,14 @@ impl Sent {
 }
 
 fn small(flush: FlushMode) -> StoreOptions {
+    // Queues of many files, or of files with several sectors.
+    let entries = match flush {
+        FlushMode::Async => 8,
+        FlushMode::Sync => 64,
+    };
     StoreOptions {
         segment_bytes: 4096,
-        consume_queue_file_bytes: 20 * 8,
+        consume_queue_file_bytes: 20 * entries,
         ..options(flush)
     }
 }
@@ -107,12 +112,20 @@ fn workload(disk: &Arc<dyn Disk>, clock: &Arc<ManualClock>, flush: FlushMode, se
             _ => {}
         }
         sent.note_durable(&store);
-        if step == 25 {
-            let _ = store.close(LONG);
+        if step == 13 || step == 25 {
+            // Killed, the process leaves what it wrote to the system; closed, all is durable.
+            match step {
+                13 => store.kill(),
+                _ => drop(store.close(LONG)),
+            }
             sent.note_durable(&store);
             drop(store);
             match try_open(disk, clock, flush) {
-                Some(opened) => store = opened,
+                Some(opened) => {
+                    store = opened;
+                    sent.keep(&store);
+                    sent.note_durable(&store);
+                }
                 None => return,
             }
         }
