@@ -28,9 +28,9 @@ pub(super) fn max_offset(shared: &Arc<Shared>, request: &Command) -> Answer {
 
 pub(super) fn min_offset(shared: &Arc<Shared>, request: &Command) -> Answer {
     let header: GetMinOffsetRequest = request.header()?;
-    // Apache answers -1 for a queue that does not exist.
+    // A queue that nothing was sent to yet begins and ends at 0: tools subtract one from the other.
     let queue = shared.store.find_queue(&header.topic, header.queue_id);
-    answer_offset(request, queue.map_or(-1, |queue| queue.min_offset()))
+    answer_offset(request, queue.map_or(0, |queue| queue.min_offset()))
 }
 
 pub(super) fn search_by_timestamp(shared: &Arc<Shared>, request: &Command) -> Answer {
