@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Unreachable,
     /// No answer within the time allowed.
     Timeout,
-    /// The queue or window is full; try later.
+    /// The queue or window is full, or descriptors have run out; try later.
     Busy,
     /// The handle was closed.
     Closed,
@@ -97,6 +97,10 @@ impl Error {
             }
             io::ErrorKind::AddrInUse => ErrorKind::AddressInUse,
             io::ErrorKind::TimedOut => ErrorKind::Timeout,
+            // Descriptors come free again.
+            _ if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                ErrorKind::Busy
+            }
             io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[command(name = NAME, version)]
 struct Options {
     /// What to stop
+    #[arg(value_name = "broker|namesrv")]
     kind: Kind,
 }
 

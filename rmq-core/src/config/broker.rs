@@ -3,7 +3,7 @@
 use crate::base::Result;
 use crate::config::auth::AuthKeys;
 use crate::config::environment::Environment;
-use crate::config::server::{ClientConfig, ServerConfig};
+use crate::config::server::{ClientConfig, ServerConfig, check_ip_address};
 use crate::config::snapshot::{Layers, ServerSettings};
 use crate::config::store::{BrokerRole, StoreConfig};
 use crate::config::table::{EXPORTERS, absent, computed, is, settings};
@@ -496,6 +496,15 @@ impl ServerSettings for BrokerConfig {
     const LISTEN_PORT: u16 = 10_911;
 
     fn finish(&mut self, layers: &Layers<'_>) -> Result<()> {
+        self.server.check(layers)?;
+        for (key, address) in [
+            ("brokerIP1", &self.broker_ip1),
+            ("brokerIP2", &self.broker_ip2),
+        ] {
+            if let Some(address) = address {
+                check_ip_address(layers, key, address)?;
+            }
+        }
         for address in &self.namesrv_addr {
             if !is_host_and_port(address) {
                 let wanted = "allowed are host:port pairs such as 192.168.1.11:9876;host:9876";

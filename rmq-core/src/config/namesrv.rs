@@ -96,8 +96,8 @@ settings! {
 impl ServerSettings for NamesrvConfig {
     const LISTEN_PORT: u16 = 9876;
 
-    fn finish(&mut self, _: &Layers<'_>) -> Result<()> {
-        Ok(())
+    fn finish(&mut self, layers: &Layers<'_>) -> Result<()> {
+        self.server.check(layers)
     }
 
     fn black_list(&self) -> &[String] {

@@ -1,10 +1,34 @@
 //! Keys of the sockets: Apache's network keys, and rmq's own limits on connections.
 
+use std::net::IpAddr;
+
+use crate::base::Result;
+use crate::config::snapshot::Layers;
 use crate::config::table::{absent, computed, is, settings};
+use crate::config::value::choices;
 
 const PORT: i64 = u16::MAX as i64;
 const SECONDS_MAX: i64 = 7 * 24 * 3600;
 const GIB: i64 = 1 << 30;
+
+choices! {
+    /// How much is logged.
+    pub enum LogLevel {
+        /// Nothing.
+        Off = "off",
+        /// What needs somebody's attention.
+        Error = "error",
+        /// What may need it.
+        Warn = "warn",
+        /// What happens seldom.
+        #[default]
+        Info = "info",
+        /// What happens often.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
 
 settings! {
     /// How a server listens, and its limits on connections.
@@ -60,8 +84,8 @@ settings! {
             log_dir: Option<String>, "rmq.logDir" = absent().immutable(),
                 "Folder that a command writes its log files to; left out, it logs to standard \
                  error.";
-            log_level: String, "rmq.logLevel" = is("info"),
-                "What a command logs: off, error, warn, info, debug or trace.";
+            log_level: LogLevel, "rmq.logLevel" = is("info"),
+                "The least important messages that a command logs.";
         }
         accepted {
             "serverSocketSndBufSize": Int = is("0"),
@@ -86,6 +110,21 @@ settings! {
                 "Tells clients to go away while stopping.";
             "useEpollNativeSelector": Bool = is("false"), "Uses epoll; rmq always does on Linux.";
         }
+    }
+}
+
+impl ServerConfig {
+    /// Checks what a table row cannot say.
+    pub(crate) fn check(&self, layers: &Layers<'_>) -> Result<()> {
+        check_ip_address(layers, "bindAddress", &self.bind_address)
+    }
+}
+
+/// Refuses a value that is no IP address.
+pub(crate) fn check_ip_address(layers: &Layers<'_>, key: &str, text: &str) -> Result<()> {
+    match text.parse::<IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(layers.refuse(key, "allowed is an IP address such as 192.168.1.11")),
     }
 }
 

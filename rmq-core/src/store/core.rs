@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -12,7 +12,7 @@ use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::commitlog::CommitLog;
 use super::consume_queue::{Entry, Queue, QueueTable};
 use super::disk::{Disk, PAGE_BYTES};
-use super::health::{Full, HealthState};
+use super::health::{self, Full, HealthState};
 use super::metadata::MetadataFile;
 use super::options::StoreOptions;
 use super::snapshot::{Deletion, LastRecord, QueueMark, Snapshot};
@@ -38,8 +38,6 @@ pub(super) struct Core {
     pub(super) queue_bell: Bell,
     pub(super) retention_bell: Bell,
     hooks: RwLock<Vec<Hook>>,
-    /// Files may hold what is not durable and not known: sync all of them once.
-    unsynced: AtomicBool,
     /// One writer of consume queue files at a time.
     books: Mutex<Books>,
     pub(super) retention: Mutex<super::retention::State>,
@@ -81,7 +79,6 @@ pub(super) struct Parts {
     pub(super) snapshot: Snapshot,
     pub(super) deletions: Vec<Deletion>,
     pub(super) opened_at: i64,
-    pub(super) clean: bool,
 }
 
 impl Core {
@@ -105,7 +102,6 @@ impl Core {
             queue_bell: Bell::default(),
             retention_bell: Bell::default(),
             hooks: RwLock::new(Vec::new()),
-            unsynced: AtomicBool::new(!parts.clean),
             books: Mutex::new(books),
             retention: Mutex::default(),
             expired_to: AtomicI64::new(log_min),
@@ -182,7 +178,7 @@ impl Core {
     fn queue_failed(&self, queue: &Queue, e: io::Error, writing: bool) -> Error {
         let context = format!("queue {} of topic {}", queue.id(), queue.topic());
         let error = Error::io("store.queues.write", context, e);
-        if writing && error.kind() == ErrorKind::DiskFull {
+        if writing && health::is_shortage(error.kind()) {
             self.health.set_full(Full::Queues, true);
         } else {
             self.health.set_read_only(error.to_string());
@@ -197,19 +193,11 @@ impl Core {
             .filter(|(_, dirty)| !dirty.is_empty())
             .collect();
         let files: usize = dirty.iter().map(|(_, dirty)| dirty.count()).sum();
-        if files > MAX_SINGLE_SYNCS || self.unsynced.load(Ordering::Relaxed) {
+        if files > MAX_SINGLE_SYNCS {
             match self.disk.sync_all(self.queues.files().root()) {
-                Ok(()) => {
-                    self.unsynced.store(false, Ordering::Relaxed);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
-                Err(e) => {
-                    let context = self.queues.files().root().display().to_string();
-                    let error = Error::io("store.queues.sync", context, e);
-                    self.health.set_read_only(error.to_string());
-                    return Err(error);
-                }
+                Err(e) => return Err(self.queue_failed(dirty[0].0, e, false)),
             }
         }
         while let Some((queue, files)) = dirty.pop() {
@@ -268,7 +256,7 @@ impl Core {
     }
 
     fn save_failed(&self, error: &Error) {
-        if error.kind() == ErrorKind::DiskFull {
+        if health::is_shortage(error.kind()) {
             self.health.set_full(Full::Queues, true);
         } else {
             self.health.set_read_only(error.to_string());

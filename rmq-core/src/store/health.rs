@@ -12,7 +12,8 @@ use crate::base::error::ErrorKind;
 pub enum Health {
     /// It does.
     Writable,
-    /// There is no space; it will again by itself once there is.
+    /// There is no space, or there are no descriptors for another file; it will again by itself
+    /// once there are.
     DiskFull,
     /// It does not until it is opened again; why.
     ReadOnly(String),
@@ -27,6 +28,12 @@ pub(super) enum Full {
     Log = 1 << 2,
     /// Consume queues cannot be written.
     Queues = 1 << 3,
+}
+
+/// Whether a failure to make or extend a file means that something has run out that will be there
+/// again: space or descriptors.
+pub(super) fn is_shortage(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::DiskFull | ErrorKind::Busy)
 }
 
 const READ_ONLY: u32 = 1;
@@ -94,9 +101,9 @@ impl HealthState {
         };
         let changed = (before & bit != 0) != full;
         if changed && full {
-            tracing::error!(?cause, "the disk is full: messages are refused");
+            tracing::error!(?cause, "no space or no descriptors: messages are refused");
         } else if changed {
-            tracing::info!(?cause, "there is space on the disk again");
+            tracing::info!(?cause, "messages are taken again");
         }
         changed
     }

@@ -49,8 +49,6 @@ pub(super) struct Recovered {
     pub(super) deletions: Vec<Deletion>,
     /// What is known durably of the queues.
     pub(super) snapshot: Snapshot,
-    /// Everything was found durable as it was closed.
-    pub(super) clean: bool,
 }
 
 /// Where reading starts and what queues are taken to hold before.
@@ -115,7 +113,7 @@ pub(super) fn recover(
             .unwrap_or_default(),
         level: check_level(options),
     };
-    let (end, clean) = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
+    let end = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
     marks.set_appended(end.end, end.last_store_ms);
     marks.set_flushed(end.end);
     Ok(Recovered {
@@ -126,7 +124,6 @@ pub(super) fn recover(
         snapshot_file,
         deletions: recovery.deletions,
         snapshot: snapshot.unwrap_or_else(Snapshot::empty),
-        clean,
     })
 }
 
@@ -157,9 +154,9 @@ impl Recovery<'_> {
         snapshot: Option<&Snapshot>,
         checkpoint: &Checkpoint,
         aborted: bool,
-    ) -> Result<(LogEnd, bool)> {
+    ) -> Result<LogEnd> {
         let Some(&log_min) = self.bases.first() else {
-            return Ok((self.begin_empty()?, false));
+            return self.begin_empty();
         };
         let snapshot = snapshot.filter(|snapshot| self.bears_out(snapshot));
         let start = match snapshot {
@@ -198,11 +195,7 @@ impl Recovery<'_> {
             "recovered the log"
         );
         self.settle_queues(clean, log_min)?;
-        let end = self.open_log(&found, !clean, snapshot)?;
-        if !clean {
-            self.sync_log(start.position)?;
-        }
-        Ok((end, clean))
+        self.open_log(&found, !clean, snapshot)
     }
 
     /// A log without files: its queues point to nothing.
@@ -468,25 +461,6 @@ impl Recovery<'_> {
             queue.expire(log_min).map_err(&error)?;
         }
         Ok(())
-    }
-
-    /// What was read may so far be in the memory of the system only: a killed process leaves it
-    /// there. It counts as flushed from now on, so it has to be.
-    fn sync_log(&self, from: i64) -> Result<()> {
-        for segment in self
-            .segments
-            .all()
-            .iter()
-            .filter(|segment| segment.end() > from)
-        {
-            let path = segment.path();
-            segment
-                .sync()
-                .map_err(|e| Error::io(OP, path.display().to_string(), e))?;
-        }
-        self.disk
-            .sync_dir(&self.options.commitlog_dir)
-            .map_err(|e| Error::io(OP, self.options.commitlog_dir.display().to_string(), e))
     }
 
     /// Removes the files behind the end of the log and opens the others.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rmq_core::config::Warning;
-use rmq_core::config::server::ServerConfig;
+use rmq_core::config::server::{LogLevel, ServerConfig};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::LevelFilter;
@@ -20,10 +20,14 @@ impl Log {
     /// Sends logs of the configured level and above to `rmq.logDir/NAME.DATE.log`, or to standard
     /// error without a folder.
     pub(crate) fn start(server: &ServerConfig, name: &str) -> Result<Self, String> {
-        let level = &server.log_level;
-        let level: LevelFilter = level.parse().map_err(|_| {
-            format!("rmq.logLevel={level}: allowed is off, error, warn, info, debug, trace")
-        })?;
+        let level = match server.log_level {
+            LogLevel::Off => LevelFilter::OFF,
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        };
         let builder = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_ansi(false);

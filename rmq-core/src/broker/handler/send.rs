@@ -272,6 +272,10 @@ impl DataHandler {
         batch: &mut AppendBatch<'f>,
         origin: Origin,
     ) -> Result<(), NotStaged> {
+        if frame.body.is_empty() {
+            let remark = "the message is illegal: it has no body";
+            return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark).into());
+        }
         let given = request.properties.unwrap_or_default().as_bytes();
         let cleaned;
         let mut text = given;
@@ -526,7 +530,8 @@ fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
         ),
         AppendError::Store(ErrorKind::DiskFull) => Refusal::new(
             ResponseCode::SERVICE_NOT_AVAILABLE,
-            "service not available now: the disk is full; it comes back when space is freed",
+            "service not available now: no space or no descriptors for the log; it comes back by \
+             itself when there are",
         ),
         AppendError::Store(ErrorKind::ReadOnly) => Refusal::new(
             ResponseCode::SERVICE_NOT_AVAILABLE,

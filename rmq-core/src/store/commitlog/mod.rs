@@ -14,7 +14,7 @@ pub use batch::{AppendBatch, AppendError, Appended};
 
 use super::bell::Bell;
 use super::consume_queue::{Entry, QueueTable};
-use super::health::{Full, HealthState};
+use super::health::{self, Full, HealthState};
 use super::options::FlushMode;
 use super::segments::{OpenSegment, Segment, Segments};
 use super::watermarks::Watermarks;
@@ -255,7 +255,7 @@ impl CommitLog {
         }
         made.map_err(|error| {
             tracing::error!(%error, "cannot make the next file of the log");
-            if error.kind() == ErrorKind::DiskFull {
+            if health::is_shortage(error.kind()) {
                 self.health.set_full(Full::Log, true);
                 AppendError::Store(ErrorKind::DiskFull)
             } else {
