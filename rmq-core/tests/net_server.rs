@@ -15,7 +15,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rmq_core::base::{ErrorKind, thread};
 use rmq_core::net::{CloseReason, ConnectionId, Handler, Io, Limits, Peer, Server};
-use rmq_core::protocol::frame::FrameRef;
+use rmq_core::protocol::code::RequestCode;
+use rmq_core::protocol::command::Command;
+use rmq_core::protocol::frame::{self, FrameRef};
 use support::*;
 
 #[test]
@@ -72,6 +74,38 @@ fn many_frames_of_one_read_are_one_call() {
         assert_eq!(receive(&mut stream).unwrap().opaque, opaque);
     }
     assert!(seen.calls.load(Ordering::SeqCst) < 10, "{seen:?}");
+}
+
+#[test]
+fn a_header_at_the_limit_is_taken_and_one_byte_more_is_not() {
+    let with_header_of = |len: usize| {
+        let mut bytes = Vec::new();
+        let mut command = Command::bare_request(RequestCode::new(1));
+        command.remark = Some(String::new());
+        command.encode(&mut bytes);
+        let bare = bytes.len() - frame::PREFIX_LEN;
+        command.remark = Some("r".repeat(len - bare));
+        bytes.clear();
+        command.encode(&mut bytes);
+        // An empty remark may be left out, so the first guess can be short.
+        let actual = bytes.len() - frame::PREFIX_LEN;
+        command.remark = Some("r".repeat(2 * len - bare - actual));
+        bytes.clear();
+        command.encode(&mut bytes);
+        assert_eq!(bytes.len() - frame::PREFIX_LEN, len);
+        bytes
+    };
+    let (server, seen) = echo(Limits {
+        max_header_bytes: 1024,
+        ..Limits::default()
+    });
+    let mut stream = connect(&server);
+    stream.write_all(&with_header_of(1024)).unwrap();
+    receive(&mut stream).unwrap();
+    stream.write_all(&with_header_of(1025)).unwrap();
+    assert_closed(&mut stream);
+    eventually("close told", || seen.closed.load(Ordering::SeqCst) == 1);
+    assert!(seen.reasons()[0].contains("1024 are allowed"), "{seen:?}");
 }
 
 #[test]

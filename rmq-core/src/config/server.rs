@@ -57,6 +57,9 @@ settings! {
             max_frame_bytes: usize, "rmq.maxFrameBytes" =
                 is("16777216").range(4_096, GIB).bytes(),
                 "Largest frame, its length field included; a larger one closes the connection.";
+            max_header_bytes: usize, "rmq.maxHeaderBytes" =
+                is("1048576").range(1_024, 1 << 24).bytes(),
+                "Largest header of a frame; a frame with a larger one closes the connection.";
             read_buffer_bytes: usize, "rmq.readBufferBytes" =
                 is("262144").range(16_384, 1 << 26).bytes(),
                 "Bytes read from one connection before the next has its turn: the read buffer of \

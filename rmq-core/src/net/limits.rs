@@ -14,6 +14,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of a frame with its length prefix; a frame that announces more ends its connection.
     pub max_frame_bytes: usize,
+    /// Bytes of a frame's header; a frame with a longer one ends its connection.
+    pub max_header_bytes: usize,
     /// Bytes taken from one connection before the next one has its turn: the size of the one read
     /// buffer that a reactor has.
     pub read_buffer_bytes: usize,
@@ -46,6 +48,7 @@ impl Default for Limits {
         Self {
             max_connections: 100_000,
             max_frame_bytes: 16 << 20,
+            max_header_bytes: 1 << 20,
             read_buffer_bytes: 256 << 10,
             frames_per_call: 256,
             outbox_soft_bytes: 1 << 20,
@@ -69,6 +72,7 @@ impl Limits {
         Self {
             max_connections: config.max_connections,
             max_frame_bytes: config.max_frame_bytes,
+            max_header_bytes: config.max_header_bytes,
             read_buffer_bytes: config.read_buffer_bytes,
             frames_per_call: config.frames_per_call,
             outbox_soft_bytes: config.outbox_soft_bytes,

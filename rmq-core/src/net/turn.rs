@@ -62,6 +62,21 @@ struct Handed {
     backlog: bool,
 }
 
+/// The next frame within both limits, or a sentence about what is wrong with it.
+fn bounded_frame(
+    bytes: &[u8],
+    limit: usize,
+    header_limit: usize,
+) -> Result<Option<(FrameRef<'_>, usize)>, String> {
+    match frame::next_frame(bytes, limit).map_err(|error| error.to_string())? {
+        Some((frame, _)) if frame.header.len() > header_limit => Err(format!(
+            "a header of {} bytes; {header_limit} are allowed",
+            frame.header.len()
+        )),
+        found => Ok(found),
+    }
+}
+
 impl Turn {
     pub(crate) fn new(
         core: Core,
@@ -367,7 +382,10 @@ impl Turn {
     /// Gives the handler the whole frame in `head`, if it is not empty, and every whole frame at
     /// the start of `rest`.
     fn hand_over(&mut self, key: Key, head: &[u8], rest: &[u8]) -> Handed {
-        let limit = self.core.limits().max_frame_bytes;
+        let (limit, header_limit) = {
+            let limits = self.core.limits();
+            (limits.max_frame_bytes, limits.max_header_bytes)
+        };
         let per_call = self.core.limits().frames_per_call;
         let id = self.core.id(key);
         let mut frames = reuse(std::mem::take(&mut self.frames));
@@ -377,7 +395,7 @@ impl Turn {
         };
         let mut wrong = None;
         if !head.is_empty() {
-            match frame::next_frame(head, limit) {
+            match bounded_frame(head, limit, header_limit) {
                 Ok(Some((frame, _))) => frames.push(frame),
                 Ok(None) => debug_assert!(false, "the first frame is whole"),
                 Err(e) => wrong = Some((e, head)),
@@ -391,7 +409,7 @@ impl Turn {
                     break;
                 }
                 let at = &rest[handed.consumed..];
-                match frame::next_frame(at, limit) {
+                match bounded_frame(at, limit, header_limit) {
                     Ok(Some((frame, len))) => {
                         frames.push(frame);
                         handed.consumed += len;
@@ -407,7 +425,7 @@ impl Turn {
                 frames.clear();
             }
             if let Some((error, at)) = wrong.take() {
-                self.core.reject(key, error.to_string(), at);
+                self.core.reject(key, error, at);
             }
             if !more {
                 break;
