@@ -49,6 +49,8 @@ pub(super) struct Recovered {
     pub(super) deletions: Vec<Deletion>,
     /// What is known durably of the queues.
     pub(super) snapshot: Snapshot,
+    /// Everything was found durable as it was closed.
+    pub(super) clean: bool,
 }
 
 /// Where reading starts and what queues are taken to hold before.
@@ -113,7 +115,7 @@ pub(super) fn recover(
             .unwrap_or_default(),
         level: check_level(options),
     };
-    let end = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
+    let (end, clean) = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
     marks.set_appended(end.end, end.last_store_ms);
     marks.set_flushed(end.end);
     Ok(Recovered {
@@ -124,6 +126,7 @@ pub(super) fn recover(
         snapshot_file,
         deletions: recovery.deletions,
         snapshot: snapshot.unwrap_or_else(Snapshot::empty),
+        clean,
     })
 }
 
@@ -154,9 +157,9 @@ impl Recovery<'_> {
         snapshot: Option<&Snapshot>,
         checkpoint: &Checkpoint,
         aborted: bool,
-    ) -> Result<LogEnd> {
+    ) -> Result<(LogEnd, bool)> {
         let Some(&log_min) = self.bases.first() else {
-            return self.begin_empty();
+            return Ok((self.begin_empty()?, false));
         };
         let snapshot = snapshot.filter(|snapshot| self.bears_out(snapshot));
         let start = match snapshot {
@@ -195,7 +198,11 @@ impl Recovery<'_> {
             "recovered the log"
         );
         self.settle_queues(clean, log_min)?;
-        self.open_log(&found, !clean, snapshot)
+        let end = self.open_log(&found, !clean, snapshot)?;
+        if !clean {
+            self.sync_log(start.position)?;
+        }
+        Ok((end, clean))
     }
 
     /// A log without files: its queues point to nothing.
@@ -461,6 +468,25 @@ impl Recovery<'_> {
             queue.expire(log_min).map_err(&error)?;
         }
         Ok(())
+    }
+
+    /// What was read may so far be in the memory of the system only: a killed process leaves it
+    /// there. It counts as flushed from now on, so it has to be.
+    fn sync_log(&self, from: i64) -> Result<()> {
+        for segment in self
+            .segments
+            .all()
+            .iter()
+            .filter(|segment| segment.end() > from)
+        {
+            let path = segment.path();
+            segment
+                .sync()
+                .map_err(|e| Error::io(OP, path.display().to_string(), e))?;
+        }
+        self.disk
+            .sync_dir(&self.options.commitlog_dir)
+            .map_err(|e| Error::io(OP, self.options.commitlog_dir.display().to_string(), e))
     }
 
     /// Removes the files behind the end of the log and opens the others.

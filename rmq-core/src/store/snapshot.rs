@@ -7,7 +7,8 @@
 //! what another broker wrote, recovery does without, only slower.
 //!
 //! ```text
-//! "RMQ1"  i64 position  i64 offset, i32 size, i64 store timestamp of the record that ends there
+//! "RMQ1"  i64 position
+//! i64 offset, i32 size, i64 store timestamp of the record that ends there
 //! u32 count, of each queue: u16 length, topic  i32 queue  i64 next  i64 offset, i32 size of last
 //! u32 count, of each deletion: u16 length, topic  i64 position
 //! u32 CRC-32 of all before

@@ -159,6 +159,7 @@ pub(crate) fn queue_files(disk: &dyn Disk) -> BTreeMap<PathBuf, Vec<u8>> {
 pub(crate) fn rebuilt_queue_files(
     disk: &MemDisk,
     clock: &Arc<ManualClock>,
+    options: StoreOptions,
 ) -> BTreeMap<PathBuf, Vec<u8>> {
     let copy = disk.crash(rmq_core::store::disk::Crash::Everything);
     let root = Path::new(ROOT);
@@ -166,14 +167,23 @@ pub(crate) fn rebuilt_queue_files(
     for name in ["queueSnapshot", "queueSnapshot.bak", "checkpoint", "abort"] {
         let _ = copy.remove(&root.join(name));
     }
-    let store = open(options(FlushMode::Async), &copy, clock);
+    let store = open(options, &copy, clock);
     store.close(LONG).unwrap();
     queue_files(&copy)
 }
 
 /// The consume queue files of `disk` are what the log alone gives.
 pub(crate) fn assert_queues_equal_rescan(disk: &MemDisk, clock: &Arc<ManualClock>) {
-    let (found, want) = (queue_files(disk), rebuilt_queue_files(disk, clock));
+    assert_queues_equal_rescan_with(disk, clock, options(FlushMode::Async));
+}
+
+/// The same for a store with these options.
+pub(crate) fn assert_queues_equal_rescan_with(
+    disk: &MemDisk,
+    clock: &Arc<ManualClock>,
+    options: StoreOptions,
+) {
+    let (found, want) = (queue_files(disk), rebuilt_queue_files(disk, clock, options));
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&found), names(&want));
     for (name, want) in &want {

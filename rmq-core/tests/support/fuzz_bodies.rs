@@ -3,6 +3,10 @@
 //!
 //! To add a target: a function here, its row in `BODIES`, and a file in `fuzz/fuzz_targets`.
 
+#[path = "fuzz_messages.rs"]
+mod fuzz_messages;
+
+pub(crate) use fuzz_messages::{batch, body, json, properties, record, register};
 use rmq_core::protocol::frame::{LIMIT_DEFAULT, frame_len, next_frame};
 use rmq_core::protocol::header::{peek_code, peek_head};
 use rmq_core::protocol::request::pull::{self, PullRequest};
@@ -36,6 +40,36 @@ pub(crate) const BODIES: &[Body] = &[
         name: "header_binary",
         run: header_binary,
         seeds: header_binary_seeds,
+    },
+    Body {
+        name: "batch",
+        run: batch,
+        seeds: fuzz_messages::batch_seeds,
+    },
+    Body {
+        name: "body",
+        run: body,
+        seeds: fuzz_messages::body_seeds,
+    },
+    Body {
+        name: "json",
+        run: json,
+        seeds: fuzz_messages::json_seeds,
+    },
+    Body {
+        name: "properties",
+        run: properties,
+        seeds: fuzz_messages::properties_seeds,
+    },
+    Body {
+        name: "record",
+        run: record,
+        seeds: fuzz_messages::record_seeds,
+    },
+    Body {
+        name: "register",
+        run: register,
+        seeds: fuzz_messages::register_seeds,
     },
 ];
 

@@ -49,7 +49,7 @@ fn integer(token: &Token<'_>, at: usize) -> Result<i64> {
 fn double(token: &Token<'_>, at: usize) -> Result<f64> {
     let value = match token {
         Token::Null => Some(0.0),
-        Token::Number(text) => text.parse().ok(),
+        Token::Number(text) => number::double(text),
         Token::String(text) => number::double_of_string(text),
         Token::Bool(_) | Token::Array | Token::Object => None,
     };
@@ -71,9 +71,9 @@ fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V, at: usize) -> Resu
     if let Ok(value) = text.parse::<i64>() {
         return visitor.visit_i64(value);
     }
-    match text.parse() {
-        Ok(value) => visitor.visit_f64(value),
-        Err(_) => type_error("expected a number", at),
+    match number::double(text) {
+        Some(value) => visitor.visit_f64(value),
+        None => type_error("expected a number", at),
     }
 }
 

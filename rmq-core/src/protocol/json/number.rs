@@ -26,13 +26,16 @@ pub(super) fn integer_of_string(text: &str) -> Option<i64> {
     }
 }
 
+/// The double that `text` stands for; `None` when it is none or not finite.
+pub(super) fn double(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
 /// The double that a string stands for.
 pub(super) fn double_of_string(text: &str) -> Option<f64> {
     match text {
         "" | "null" | "NULL" => Some(0.0),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => text.replace(',', "").parse().ok(),
+        _ => double(&text.replace(',', "")),
     }
 }
 

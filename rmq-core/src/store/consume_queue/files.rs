@@ -138,7 +138,7 @@ impl QueueFiles {
             };
             let number = base / self.file_bytes;
             if numbers.last().is_some_and(|last| last + 1 != number) {
-                tracing::warn!(dir = %dir.display(), name = entry.name, "the file before is gone");
+                tracing::warn!(dir = %dir.display(), name = entry.name, "a gap before it");
                 numbers.clear();
             }
             numbers.push(number);
