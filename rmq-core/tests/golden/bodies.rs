@@ -101,6 +101,7 @@ fn check_line(release: &str, line: &Line) {
         "SubscriptionGroupList" => check::<SubscriptionGroupList>,
         "TopicAndMappingTable" => check::<TopicAndMappingTable>,
         "TopicConfig" => check::<TopicConfig>,
+        "TopicConfigList shared" => return check_shared(line),
         "TopicConfigList" => check::<TopicConfigList>,
         "TopicList" => check::<TopicList>,
         "TopicRouteData" => check::<TopicRouteData>,
@@ -130,6 +131,15 @@ fn check_compressed(line: &Line) {
         RegisterBrokerBody::decode_request(&again, true, 479, 1 << 20),
         Ok(read)
     );
+}
+
+/// Two topics with one table of attributes, which Apache writes once.
+fn check_shared(line: &Line) {
+    let list = TopicConfigList::decode(line.text("text").as_bytes()).unwrap();
+    assert_eq!(list.topics.len(), 2, "{}", line.place);
+    for topic in &list.topics {
+        assert_eq!(topic.attributes["message.type"], "FIFO", "{}", line.place);
+    }
 }
 
 fn check_topic_text(line: &Line) {

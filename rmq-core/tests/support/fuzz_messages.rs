@@ -340,6 +340,7 @@ pub(crate) fn json_seeds() -> Vec<Vec<u8>> {
     let texts = [
         r#"{"a":[1,-2.5e3,"x\u4e2d\ud83d\ude00\n",true,null],{"k":1}:{},7:"seven",'s':"t"}"#,
         r#"{/*c*/a:undefined,,"b":+5L,"c":Set[1,2],"d":NaN;"e":[[[]]]} // end"#,
+        r#"{"a":[{"k":[1]}],"b":{"$ref":"$.a[0].k"},"c":{"$ref":"$.b"}}"#,
         r#"{"a":1,"a":{"a":2,"b":null},"{\"q\":1}":9223372036854775808}"#,
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()

@@ -4,13 +4,14 @@
 //! booleans from numbers, unquoted and single-quoted names, integers and whole objects as names of
 //! map entries, extra commas, comments, names in another case. A member that is `null` counts as
 //! absent; entries of maps and lists that are `null` are left out. Of two members with one name the
-//! later counts. Writing drops members that are `None`, keeps the order of the fields (bodies list
+//! later counts. References to an object that was written before are followed. Writing drops members that are `None`, keeps the order of the fields (bodies list
 //! theirs alphabetically) and leaves integer and object keys unquoted unless the standard form is
 //! asked for.
 
 mod de;
 mod lexer;
 mod number;
+mod reference;
 mod ser;
 mod tree;
 
@@ -134,14 +135,20 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
 
 /// Reads a value from text; see [`from_slice`].
 pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
+    if reference::occurs_in(text) {
+        return by_tree(text);
+    }
     match de::read(text) {
-        Err(error) if error.kind == JsonErrorKind::Duplicate => {
-            // Rare: settle the duplicates in a tree, then read what it writes.
-            let tree: Json = de::read(text)?;
-            de::read(&to_text(&tree.without_duplicates(), Flavour::Fastjson))
-        }
+        Err(error) if error.kind == JsonErrorKind::Duplicate => by_tree(text),
         other => other,
     }
+}
+
+/// Reads what is rare: duplicate names and references are settled in a tree, and what that writes
+/// is read.
+fn by_tree<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
+    let tree = reference::resolve(&de::read::<Json>(text)?.without_duplicates())?;
+    de::read(&to_text(&tree, Flavour::Fastjson))
 }
 
 /// Writes `value` in `flavour`.

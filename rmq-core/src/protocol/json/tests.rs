@@ -383,3 +383,49 @@ fn a_tree_keeps_what_it_does_not_know() {
         Some(2)
     );
 }
+
+#[test]
+fn references_are_followed() {
+    let sample = ok(r#"{"child":{"ms":{"a.b":"c"}},"ms":{"$ref":"$.child.ms"}}"#);
+    assert_eq!(sample.ms["a.b"], "c");
+    assert_eq!(sample.child.unwrap().ms, sample.ms);
+    let list: Vec<Queue> = from_text(
+        r#"[{"topic":"T"},{"$ref":"$[0]"},{"$ref":"$[1]"},{"$ref":"$[9]"},{"$ref":"..","a":1}]"#,
+    )
+    .unwrap();
+    assert_eq!(
+        list.iter()
+            .map(|queue| queue.topic.as_str())
+            .collect::<Vec<_>>(),
+        ["T", "T", "T", ""]
+    );
+    assert_eq!(ok(r#"{"l":3,"ms":{"a\\.b":"x","$ref":"y"}}"#).ms.len(), 2);
+    let names: BTreeMap<String, Json> =
+        from_text(r#"{"a.b":{"x":[5]},"c":{"$ref":"$.a\\.b.x"}}"#).unwrap();
+    assert_eq!(names["c"], Json::Array(vec![Json::Int(5)]));
+}
+
+#[test]
+fn references_that_never_end_are_an_error() {
+    assert_eq!(
+        read(r#"{"child":{"$ref":"$"}}"#).unwrap_err().kind(),
+        JsonErrorKind::Limit
+    );
+    assert_eq!(
+        read(r#"{"child":{"$ref":"$.x"},"x":{"$ref":"$.child"}}"#)
+            .unwrap_err()
+            .kind(),
+        JsonErrorKind::Limit
+    );
+    // Each member holds the one before it eight times.
+    let mut text = r#"{"a0":[1]"#.to_owned();
+    for i in 1..12 {
+        let copies = vec![format!(r#"{{"$ref":"$.a{}"}}"#, i - 1); 8].join(",");
+        text.push_str(&format!(r#","a{i}":[{copies}]"#));
+    }
+    text.push('}');
+    assert_eq!(
+        Json::parse(text.as_bytes()).unwrap_err().kind(),
+        JsonErrorKind::Limit
+    );
+}

@@ -309,6 +309,9 @@ final class Bodies {
         CreateTopicListRequestBody create = new CreateTopicListRequestBody();
         create.setTopicConfigList(new ArrayList<>(Arrays.asList(topic("T"), topic("U"))));
         body("TopicConfigList", create, true);
+        create.getTopicConfigList().get(1)
+            .setAttributes(create.getTopicConfigList().get(0).getAttributes());
+        body("TopicConfigList shared", create, false);
 
         file("SubscriptionGroupConfig", group("g"));
         SubscriptionGroupConfig full = group(ODD);
