@@ -15,14 +15,18 @@ pub(super) fn occurs_in(text: &str) -> bool {
 pub(super) fn resolve(root: &Json) -> Result<Json, JsonError> {
     Resolver {
         root,
-        nodes_left: MAX_NODES,
+        copies: 0,
+        within: 0,
     }
     .value(root, 0)
 }
 
 struct Resolver<'a> {
     root: &'a Json,
-    nodes_left: usize,
+    /// Values copied because of a reference.
+    copies: usize,
+    /// References that the current value is reached by.
+    within: usize,
 }
 
 impl Resolver<'_> {
