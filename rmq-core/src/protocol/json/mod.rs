@@ -4,9 +4,11 @@
 //! booleans from numbers, unquoted and single-quoted names, integers and whole objects as names of
 //! map entries, extra commas, comments, names in another case. A member that is `null` counts as
 //! absent; entries of maps and lists that are `null` are left out. Of two members with one name the
-//! later counts. References to an object that was written before are followed. Writing drops members that are `None`, keeps the order of the fields (bodies list
-//! theirs alphabetically) and leaves integer and object keys unquoted unless the standard form is
-//! asked for.
+//! later counts. References to an object that was written before are followed.
+//!
+//! Writing drops members that are `None`, keeps the order of the fields (bodies list theirs
+//! alphabetically) and leaves integer and object keys unquoted unless the standard form is asked
+//! for.
 
 mod de;
 mod lexer;
