@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use process::{Ended, Home, Process, eventually, free_port};
+use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, SystemClock};
+use rmq_core::protocol::code::ResponseCode;
 
 /// A broker of this host alone with small files. It stores in `~/store`.
 fn broker_text(port: u16) -> String {
@@ -578,4 +580,44 @@ fn mqshutdown_stops_what_runs_and_says_so() {
     assert_eq!(shutdown("namesrv").code(), 0);
     assert_eq!(namesrv.ended().code(), Some(0));
     assert!(shutdown("namesrv").code() > 0);
+}
+
+#[test]
+fn a_full_disk_is_waited_out() {
+    // A disk of its own takes the same rights as a network of its own.
+    let Some(_host) = hosts::single() else { return };
+    let home = Home::new();
+    let disk = home.join("disk");
+    fs::create_dir(&disk).unwrap();
+    // What fills up is the disk itself; nothing is refused or deleted before it has.
+    let more = format!(
+        "storePathRootDir={}/store\ndiskMaxUsedSpaceRatio=99\ndiskSpaceCleanForciblyRatio=99\n\
+         diskSpaceWarningLevelRatio=100\n",
+        disk.display()
+    );
+    let file = home.write("broker.conf", &(broker_text(free_port()) + &more));
+    let mut broker = home.broker().config(&file).on_small_disk(&disk, 16).start();
+    let (client, address) = (peer::client(), broker.address());
+    let send = || peer::send(&client, &address, ("t", 0), vec![b'x'; 50_000]);
+    let mut taken = 0;
+    let refused = loop {
+        match send() {
+            Ok(receipt) => assert_eq!(receipt.queue_offset, taken),
+            Err(error) => break error,
+        }
+        taken += 1;
+        assert!(taken < 1_000, "a disk of 16 MiB takes more than it has");
+    };
+    let unavailable = ErrorKind::Remote(ResponseCode::SERVICE_NOT_AVAILABLE.value());
+    assert_eq!(refused.kind(), unavailable, "{refused}");
+    assert!(taken > 100, "{taken} messages filled the disk");
+    // Reading goes on.
+    let count = || peer::read_queue(&client, &address, "t", 0).unwrap().len() as i64;
+    assert_eq!(count(), taken);
+    fs::remove_file(broker.root(&disk).join("ballast")).unwrap();
+    let receipt = eventually("messages are taken again", || send().ok());
+    assert_eq!(receipt.queue_offset, taken);
+    (0..40).for_each(|_| drop(send().unwrap()));
+    assert_eq!(count(), taken + 41);
+    broker.stop();
 }

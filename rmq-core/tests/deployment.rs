@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hosts::Host;
+use nix::sys::signal::Signal;
 use process::{Ended, Home, Process, eventually};
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{Error, ErrorKind};
@@ -387,6 +388,36 @@ fn an_address_left_out_is_that_of_the_network_card() {
             names(&BROKERS[..1])
         );
         peer::send(&client, BROKERS[0], ("t", 0), "reached").unwrap();
+    });
+}
+
+#[test]
+fn a_nameserver_that_hangs_changes_nothing() {
+    let Some(sites) = sites() else { return };
+    let [a, b] = &sites;
+    let _namesrv_a = a.namesrv();
+    let namesrv_b = b.namesrv();
+    let _broker = a.broker("broker-a.conf");
+    namesrv_b.signal(Signal::SIGSTOP);
+    a.host.within(|| {
+        let client = peer::client();
+        for topic in ["first", "second", "third"] {
+            let clock = SystemClock::new();
+            peer::send(&client, BROKERS[0], (topic, 0), "x").unwrap();
+            eventually("the other nameserver is told", || {
+                let known = route(&client, NAMESERVERS[0], topic).unwrap();
+                (!known.is_empty()).then_some(())
+            });
+            println!("{topic}: known after {:?}", clock.monotonic());
+        }
+    });
+    namesrv_b.signal(Signal::SIGCONT);
+    b.host.within(|| {
+        let client = peer::client();
+        eventually("it is told when it goes on", || {
+            let known = route(&client, NAMESERVERS[1], "third").ok()?;
+            (!known.is_empty()).then_some(())
+        });
     });
 }
 

@@ -82,5 +82,7 @@ fn serve(config: BrokerConfig) -> Result<(), String> {
         broker.address()
     ));
     cli::wait_for(&mut signals);
-    broker.close(deadline).map_err(|error| error.to_string())
+    broker.close(deadline).map_err(|error| error.to_string())?;
+    tracing::info!("stopped");
+    Ok(())
 }

@@ -74,5 +74,7 @@ fn serve(config: NamesrvConfig) -> Result<(), String> {
         namesrv.port()
     ));
     cli::wait_for(&mut signals);
-    namesrv.close(deadline).map_err(|error| error.to_string())
+    namesrv.close(deadline).map_err(|error| error.to_string())?;
+    tracing::info!("stopped");
+    Ok(())
 }

@@ -1,9 +1,14 @@
 //! Registration with every nameserver: at the start, every period, when a topic changes, and
 //! taken back at a clean stop.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use crate::base::Result;
 use crate::base::queue::Popped;
 use crate::broker::shared::Shared;
 use crate::net::Client;
@@ -23,12 +28,80 @@ const RETRY_MS: u64 = 1_000;
 /// At a stop nobody waits long for a nameserver that does not answer.
 const UNREGISTER_TIMEOUT: Duration = Duration::from_millis(3_000);
 
-/// Registers one broker.
+/// How long the start waits for nameservers that take their time.
+const START_PATIENCE: Duration = Duration::from_millis(3_000);
+
+/// How long a later round waits for them; what comes later is heard in the next round.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// Registers one broker. A nameserver has one registration in flight at a time, and none waits for
+/// another nameserver.
 #[derive(Debug)]
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     client: Arc<Client>,
     ha_address: String,
+    rounds: Mutex<Rounds>,
+}
+
+type Answer = (String, Result<Command>);
+
+/// What is known of the nameservers.
+#[derive(Debug)]
+struct Rounds {
+    answers: Sender<Answer>,
+    received: Receiver<Answer>,
+    standings: HashMap<String, Standing>,
+}
+
+/// How the broker stands with one nameserver.
+#[derive(Debug, Default)]
+struct Standing {
+    in_flight: bool,
+    /// What is in flight is not the newest any more.
+    stale: bool,
+    /// Whether the last registration was taken; `None` before the first answer.
+    taken: Option<bool>,
+}
+
+impl Rounds {
+    fn new() -> Self {
+        let (answers, received) = channel();
+        let standings = HashMap::new();
+        Self {
+            answers,
+            received,
+            standings,
+        }
+    }
+
+    /// Takes note of an answer. The log is told when it changes something.
+    fn settle(&mut self, nameserver: &str, answer: Result<Command>) {
+        let standing = self.standings.entry(nameserver.to_owned()).or_default();
+        standing.in_flight = false;
+        let refusal = match answer {
+            Ok(reply) if reply.response_code() == ResponseCode::SUCCESS => None,
+            Ok(reply) => Some(format!(
+                "{}: {}",
+                reply.response_code(),
+                reply.remark.unwrap_or_default()
+            )),
+            Err(error) => Some(error.to_string()),
+        };
+        let before = standing.taken.replace(refusal.is_none());
+        match refusal {
+            None if before == Some(true) => tracing::debug!(nameserver, "registered again"),
+            None => tracing::info!(nameserver, "registered"),
+            Some(why) if before == Some(false) => tracing::debug!(nameserver, why, "still not"),
+            Some(why) => tracing::warn!(nameserver, why, "not registered, tried again until it is"),
+        }
+    }
+
+    fn settle_received(&mut self) {
+        while let Ok((nameserver, answer)) = self.received.try_recv() {
+            self.settle(&nameserver, answer);
+        }
+    }
 }
 
 impl Registration {
@@ -39,19 +112,20 @@ impl Registration {
             shared,
             client,
             ha_address,
+            rounds: Mutex::new(Rounds::new()),
         }
     }
 
     /// Registers whenever it is due or asked for, until the queue of requests is closed.
-    /// Nameservers in `missing` did not take the last registration and are tried again soon.
-    pub(crate) fn run(&self, mut missing: Vec<String>) {
+    pub(crate) fn run(&self) {
         let mut registered_ms = self.shared.clock.monotonic_ms();
         loop {
             let period_ms = self.shared.config().register_interval_ms;
             let due_ms = registered_ms + period_ms.clamp(PERIOD_MIN_MS, PERIOD_MAX_MS);
             let now_ms = self.shared.clock.monotonic_ms();
             let mut wait_ms = due_ms.saturating_sub(now_ms);
-            if !missing.is_empty() {
+            let (missing, open) = self.missing();
+            if open {
                 wait_ms = wait_ms.min(RETRY_MS);
             }
             let mut asked = Vec::new();
@@ -66,11 +140,11 @@ impl Registration {
             }
             self.shared.registration.drain_into(&mut asked);
             if asked.is_empty() && self.shared.clock.monotonic_ms() < due_ms {
-                missing = self.register_with(&missing);
+                self.register_with(&missing, PATIENCE);
                 continue;
             }
             registered_ms = self.shared.clock.monotonic_ms();
-            missing = self.register();
+            self.register_with(&self.shared.config().namesrv_addr, PATIENCE);
             for one in asked {
                 // Who asked may have stopped waiting.
                 let _ = one.done.try_send(());
@@ -78,12 +152,34 @@ impl Registration {
         }
     }
 
-    /// Registers with every nameserver once. Returns those that did not take it.
-    pub(crate) fn register(&self) -> Vec<String> {
-        self.register_with(&self.shared.config().namesrv_addr)
+    /// Registers with every nameserver for the first time.
+    pub(crate) fn register(&self) {
+        self.register_with(&self.shared.config().namesrv_addr, START_PATIENCE);
     }
 
-    fn register_with(&self, nameservers: &[String]) -> Vec<String> {
+    /// The nameservers that have to be asked again, and whether any of them is one or has not
+    /// answered yet.
+    fn missing(&self) -> (Vec<String>, bool) {
+        let mut rounds = self.rounds.lock();
+        rounds.settle_received();
+        let config = self.shared.config();
+        rounds
+            .standings
+            .retain(|nameserver, _| config.namesrv_addr.contains(nameserver));
+        let mut missing = Vec::new();
+        let mut in_flight = false;
+        for nameserver in &config.namesrv_addr {
+            match rounds.standings.get(nameserver) {
+                Some(standing) if standing.in_flight => in_flight = true,
+                Some(standing) if standing.taken == Some(true) && !standing.stale => {}
+                _ => missing.push(nameserver.clone()),
+            }
+        }
+        let open = in_flight || !missing.is_empty();
+        (missing, open)
+    }
+
+    fn command(&self) -> Command {
         let config = self.shared.config();
         let body = RegisterBrokerBody::new(
             self.shared.topics.snapshot(),
@@ -101,9 +197,44 @@ impl Registration {
             heartbeat_timeout_ms: None,
             body_crc32: crate::base::crc::crc32(&bytes),
         };
-        let command = Command::request(RequestCode::REGISTER_BROKER, &header).with_body(bytes);
-        let timeout = Duration::from_millis(config.register_timeout_ms);
-        self.ask_all("register", nameservers, &command, timeout)
+        Command::request(RequestCode::REGISTER_BROKER, &header).with_body(bytes)
+    }
+
+    /// Asks these nameservers, except those that have not answered the last time yet, and waits
+    /// for their answers as long as `patience` allows.
+    fn register_with(&self, nameservers: &[String], patience: Duration) {
+        if nameservers.is_empty() {
+            return;
+        }
+        let command = self.command();
+        let timeout = Duration::from_millis(self.shared.config().register_timeout_ms);
+        let mut rounds = self.rounds.lock();
+        rounds.settle_received();
+        let mut asked = HashSet::new();
+        for nameserver in nameservers {
+            let standing = rounds.standings.entry(nameserver.clone()).or_default();
+            standing.stale = standing.in_flight;
+            if standing.in_flight {
+                continue;
+            }
+            standing.in_flight = true;
+            asked.insert(nameserver.as_str());
+            let (answers, name) = (rounds.answers.clone(), nameserver.clone());
+            self.client
+                .call_async(nameserver, command.clone(), timeout, move |answer| {
+                    // The receiver is gone only when the broker is.
+                    let _ = answers.send((name, answer));
+                });
+        }
+        let until = self.shared.clock.monotonic() + patience;
+        while !asked.is_empty() {
+            let left = until.saturating_sub(self.shared.clock.monotonic());
+            let Ok((nameserver, answer)) = rounds.received.recv_timeout(left) else {
+                return;
+            };
+            rounds.settle(&nameserver, answer);
+            asked.remove(nameserver.as_str());
+        }
     }
 
     /// Takes the registration back, for a clean stop.
@@ -116,44 +247,22 @@ impl Registration {
             broker_id: config.broker_id,
         };
         let command = Command::request(RequestCode::UNREGISTER_BROKER, &header);
-        self.ask_all(
-            "unregister",
-            &config.namesrv_addr,
-            &command,
-            UNREGISTER_TIMEOUT,
-        );
-    }
-
-    /// Asks several nameservers at the same time; returns those that did not agree.
-    fn ask_all(
-        &self,
-        what: &'static str,
-        nameservers: &[String],
-        command: &Command,
-        timeout: Duration,
-    ) -> Vec<String> {
-        let (answers, received) = std::sync::mpsc::channel();
-        for address in nameservers {
-            let (answers, asked) = (answers.clone(), address.clone());
+        let (answers, received) = channel();
+        for nameserver in &config.namesrv_addr {
+            let (answers, name) = (answers.clone(), nameserver.clone());
+            let timeout = UNREGISTER_TIMEOUT;
             self.client
-                .call_async(address, command.clone(), timeout, move |answer| {
-                    // The receiver waits for every answer; it is gone only when this thread is.
-                    let _ = answers.send((asked, answer));
+                .call_async(nameserver, command.clone(), timeout, move |answer| {
+                    // The receiver waits for every answer.
+                    let _ = answers.send((name, answer));
                 });
         }
         drop(answers);
-        let mut missing = Vec::new();
-        for (address, answer) in received {
+        for (nameserver, answer) in received {
             match answer {
-                Ok(reply) if reply.response_code() == ResponseCode::SUCCESS => continue,
-                Ok(reply) => {
-                    let (code, remark) = (reply.response_code(), reply.remark.unwrap_or_default());
-                    tracing::warn!(nameserver = address, what, %code, remark, "refused");
-                }
-                Err(error) => tracing::warn!(nameserver = address, what, %error, "no answer"),
+                Ok(_) => tracing::debug!(nameserver, "unregistered"),
+                Err(error) => tracing::warn!(nameserver, %error, "not unregistered"),
             }
-            missing.push(address);
         }
-        missing
     }
 }

@@ -156,6 +156,15 @@ impl Broker {
         let config = shared.config();
         let (main, ha) = (&address.main, &address.ha);
         tracing::info!(%main, %ha, why = address.why, "addresses chosen");
+        let second = server.local_addr(VIP).map_or(0, |bound| bound.port());
+        let store = &config.store.root_dir;
+        tracing::info!(
+            name = config.broker_name,
+            port,
+            second,
+            store,
+            "the broker listens"
+        );
 
         let progress = Arc::downgrade(&shared);
         shared.store.on_progress(Box::new(move || {
@@ -183,9 +192,9 @@ impl Broker {
         let control = thread::spawn("rmq-broker-control", move || {
             control.run(|| persist.load(Ordering::Acquire));
         })?;
-        let missing = registration.register();
+        registration.register();
         let registering = Arc::clone(&registration);
-        let register = thread::spawn("rmq-broker-register", move || registering.run(missing))?;
+        let register = thread::spawn("rmq-broker-register", move || registering.run())?;
         Ok(Self {
             shared,
             server,

@@ -76,6 +76,7 @@ impl Home {
             args: Vec::new(),
             folder: self.path().to_owned(),
             network: None,
+            own_mounts: false,
             prelude: String::new(),
             environment: Vec::new(),
         }
@@ -109,6 +110,7 @@ pub(crate) struct Launch<'a> {
     args: Vec<OsString>,
     folder: PathBuf,
     network: Option<String>,
+    own_mounts: bool,
     prelude: String,
     environment: Vec<(&'static str, String)>,
 }
@@ -184,6 +186,18 @@ impl Launch<'_> {
         self
     }
 
+    /// Gives it a disk of so many mebibytes at this folder, half of them taken by a file named
+    /// ballast; nobody else sees the disk but through `Process::root`.
+    pub(crate) fn on_small_disk(mut self, folder: &Path, mebibytes: u32) -> Self {
+        self.own_mounts = true;
+        let (folder, half) = (folder.display(), mebibytes / 2);
+        self.prelude.push_str(&format!(
+            "set -e; mount -t tmpfs -o size={mebibytes}m tmpfs {folder}; \
+             head -c {half}M /dev/zero > {folder}/ballast; "
+        ));
+        self
+    }
+
     /// Starts it with these signals ignored, as nohup and shells do.
     pub(crate) fn ignoring(mut self, signals: &str) -> Self {
         self.prelude.push_str(&format!("trap '' {signals}; "));
@@ -194,6 +208,9 @@ impl Launch<'_> {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(network) = &self.network {
             words.extend(["ip", "netns", "exec", network].map(OsString::from));
+        }
+        if self.own_mounts {
+            words.extend(["unshare", "--mount"].map(OsString::from));
         }
         if !self.prelude.is_empty() {
             let script = format!("{}exec \"$@\"", self.prelude);
@@ -297,6 +314,15 @@ impl Process {
             _ => line.split_once(']').unwrap().0.rsplit_once(", ").unwrap(),
         };
         address.replace("0.0.0.0", "127.0.0.1")
+    }
+
+    /// A path as this process sees it.
+    pub(crate) fn root(&self, path: &Path) -> PathBuf {
+        let relative = path.strip_prefix("/").unwrap();
+        Path::new("/proc")
+            .join(self.id().to_string())
+            .join("root")
+            .join(relative)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
