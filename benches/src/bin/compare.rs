@@ -83,10 +83,19 @@ fn compare(args: &Args) -> Result<()> {
         warm_up: Duration::from_secs_f64(args.warm_up.max(0.0)),
         only: args.only.clone(),
     };
-    let machine = machine::describe();
+    let load = machine::load();
+    let machine = format!("{}, load {load:.1} at the start", machine::describe());
+    if load > 0.7 {
+        eprintln!("the machine does other work (load {load:.1}): only ratios will mean something");
+    }
     let mut results = Results::default();
     for round in 1..=args.rounds {
-        for server in &args.servers {
+        // By turns: who goes first changes with every round.
+        let mut servers = args.servers.clone();
+        if round % 2 == 0 {
+            servers.reverse();
+        }
+        for server in servers {
             let maker = match server {
                 Server::Apache => Maker::Apache,
                 Server::Rmq => Maker::Rmq,

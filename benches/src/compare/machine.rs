@@ -2,6 +2,16 @@
 
 use std::fs;
 
+/// Processes that want a core at the moment, as an average over the last minute.
+#[must_use]
+pub fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ')
+        .next()
+        .and_then(|load| load.parse().ok())
+        .unwrap_or(0.0)
+}
+
 /// One line: processor, cores, memory, kernel.
 #[must_use]
 pub fn describe() -> String {
