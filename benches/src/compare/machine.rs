@@ -39,15 +39,28 @@ pub fn describe() -> String {
     )
 }
 
-/// Resident memory of a process in MiB.
+/// Memory of a process in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Everything resident, pages of mapped files included, which the kernel takes back at will.
+    pub resident_mib: f64,
+    /// What is the process's own.
+    pub anonymous_mib: f64,
+}
+
+/// Memory of a process.
 #[must_use]
-pub fn resident_mib(pid: u32) -> Option<f64> {
+pub fn memory(pid: u32) -> Option<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().split(' ').next()?.parse().ok()?;
-    Some(kib / 1024.0)
+    let mib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: f64 = line.trim().split(' ').next()?.parse().ok()?;
+        Some(kib / 1024.0)
+    };
+    Some(Memory {
+        resident_mib: mib("VmRSS:")?,
+        anonymous_mib: mib("RssAnon:")?,
+    })
 }
 
 #[cfg(test)]
@@ -56,8 +69,12 @@ mod tests {
 
     #[test]
     fn this_process_has_memory() {
-        assert!(resident_mib(std::process::id()).is_some_and(|mib| mib > 0.1));
-        assert!(resident_mib(u32::MAX).is_none());
+        let own = memory(std::process::id()).unwrap();
+        assert!(
+            own.anonymous_mib > 0.1 && own.resident_mib >= own.anonymous_mib,
+            "{own:?}"
+        );
+        assert!(memory(u32::MAX).is_none());
         assert!(describe().contains("cores"));
     }
 }

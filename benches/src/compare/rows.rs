@@ -50,7 +50,7 @@ pub struct Figure {
 }
 
 /// Every row: name and what it is.
-pub const ROWS: [(&str, &str); 15] = [
+pub const ROWS: [(&str, &str); 16] = [
     ("send-128", "send 128 B, ROCKETMQ header"),
     ("send-128-json", "send 128 B, JSON header"),
     ("send-1k", "send 1 KiB"),
@@ -66,6 +66,7 @@ pub const ROWS: [(&str, &str); 15] = [
     ("start-broker", "start of the broker, ms"),
     ("memory-idle", "resident, idle pair, MiB"),
     ("memory-after", "resident, broker after the runs, MiB"),
+    ("memory-own", "of that without mapped files, MiB"),
 ];
 
 /// How long and which.
@@ -115,11 +116,13 @@ pub fn measure(
         out("start-namesrv", Unit::Ms, ms(pair.namesrv_start), None);
         out("start-broker", Unit::Ms, ms(pair.broker_start), None);
         std::thread::sleep(Duration::from_secs(2));
-        let (namesrv, broker) = pair.resident_mib();
-        out("memory-idle", Unit::Mib, namesrv + broker, None);
+        let (namesrv, broker) = pair.memory();
+        let idle = namesrv.resident_mib + broker.resident_mib;
+        out("memory-idle", Unit::Mib, idle, None);
         throughput(&pair, options, &mut out)?;
-        let (_, broker) = pair.resident_mib();
-        out("memory-after", Unit::Mib, broker, None);
+        let (_, broker) = pair.memory();
+        out("memory-after", Unit::Mib, broker.resident_mib, None);
+        out("memory-own", Unit::Mib, broker.anonymous_mib, None);
         pair.stop();
         settle();
     }

@@ -14,7 +14,7 @@ use rmq_core::base::error::{Error, ErrorKind, Result};
 use rmq_core::protocol::code::RequestCode;
 use tempfile::TempDir;
 
-use super::machine::resident_mib;
+use super::machine::{Memory, memory};
 use crate::peer::Peer;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -63,8 +63,8 @@ struct Process {
 }
 
 impl Process {
-    fn resident_mib(&self) -> f64 {
-        resident_mib(self.child.id()).unwrap_or(0.0)
+    fn memory(&self) -> Memory {
+        memory(self.child.id()).unwrap_or_default()
     }
 
     /// Asks it to end and waits; kills it when that takes too long.
@@ -155,10 +155,10 @@ impl Pair {
         })
     }
 
-    /// Resident memory of nameserver and broker in MiB.
+    /// Memory of nameserver and broker.
     #[must_use]
-    pub fn resident_mib(&self) -> (f64, f64) {
-        (self.namesrv.resident_mib(), self.broker.resident_mib())
+    pub fn memory(&self) -> (Memory, Memory) {
+        (self.namesrv.memory(), self.broker.memory())
     }
 
     /// Stops the broker, then the nameserver.
