@@ -88,6 +88,9 @@ pub struct Segments {
     list: RwLock<Vec<Arc<Segment>>>,
 }
 
+/// The shortest file that a configuration may ask for: a shorter one was cut off.
+const LEAST_BYTES: usize = 64 << 10;
+
 /// The files found in a log directory.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Listing {
@@ -143,9 +146,16 @@ impl Listing {
         };
         let Some(&last) = self.bases.last() else {
             // A log keeps the length of file that it was made with.
+            let least = self.segment_bytes.min(LEAST_BYTES);
             self.segment_bytes = match usize::try_from(len) {
-                Ok(len) if i64::try_from(len).is_ok_and(|len| base % len == 0) => len,
-                _ => return corrupt(format!("a file of {len} bytes cannot begin there")),
+                Ok(len) if i64::try_from(len).is_ok_and(|len| base % len == 0) && len >= least => {
+                    len
+                }
+                _ => {
+                    return corrupt(format!(
+                        "{len} bytes are no file of a log that begins there"
+                    ));
+                }
             };
             self.bases.push(base);
             return Ok(());
@@ -348,7 +358,7 @@ mod tests {
     }
 
     fn listing(files: &[(i64, u64)]) -> Result<Listing> {
-        Listing::read(&disk_with(files), Path::new("/log"), 1000)
+        Listing::read(&disk_with(files), Path::new("/log"), 300)
     }
 
     #[test]
@@ -380,7 +390,7 @@ mod tests {
         assert_eq!(
             none,
             Listing {
-                segment_bytes: 1000,
+                segment_bytes: 300,
                 bases: vec![]
             }
         );
@@ -394,6 +404,7 @@ mod tests {
             (&[(0, 500), (500, 400)], "00000000000000000500"),
             (&[(0, 500), (500, 0), (1000, 500)], "00000000000000000500"),
             (&[(100, 500)], "00000000000000000100"),
+            (&[(0, 7)], "00000000000000000000"),
         ] {
             let error = listing(files).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
