@@ -41,6 +41,10 @@ struct Args {
     syncs: u64,
 }
 
+const PROPERTIES: &[u8] = b"UNIQ_KEY\x017F0000010000000000000000000000000001\x02WAIT\x01true\x02";
+const BROKER_PROPERTIES: &[u8] =
+    b"CLUSTER\x01DefaultCluster\x02MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02";
+
 fn host() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 10911))
 }
@@ -72,8 +76,8 @@ fn append_all(store: &Store, clock: &SharedClock, args: &Args, topic: usize, cou
                 reconsume_times: 0,
                 prepared_transaction_offset: 0,
                 body: &body,
-                properties: b"UNIQ_KEY\x017F0000010000000000000000000000000001\x02WAIT\x01true\x02",
-                extra_properties: b"CLUSTER\x01DefaultCluster\x02MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02",
+                properties: PROPERTIES,
+                extra_properties: BROKER_PROPERTIES,
             };
             let pushed = batch.push(&record, Arc::clone(queue), 0);
             assert!(pushed.is_ok(), "{pushed:?}");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -38,8 +38,6 @@ pub(super) struct Core {
     pub(super) queue_bell: Bell,
     pub(super) retention_bell: Bell,
     hooks: RwLock<Vec<Hook>>,
-    /// Files may hold what is not durable and not known: sync all of them once.
-    unsynced: AtomicBool,
     /// One writer of consume queue files at a time.
     books: Mutex<Books>,
     pub(super) retention: Mutex<super::retention::State>,
@@ -81,7 +79,6 @@ pub(super) struct Parts {
     pub(super) snapshot: Snapshot,
     pub(super) deletions: Vec<Deletion>,
     pub(super) opened_at: i64,
-    pub(super) clean: bool,
 }
 
 impl Core {
@@ -105,7 +102,6 @@ impl Core {
             queue_bell: Bell::default(),
             retention_bell: Bell::default(),
             hooks: RwLock::new(Vec::new()),
-            unsynced: AtomicBool::new(!parts.clean),
             books: Mutex::new(books),
             retention: Mutex::default(),
             expired_to: AtomicI64::new(log_min),
@@ -197,12 +193,9 @@ impl Core {
             .filter(|(_, dirty)| !dirty.is_empty())
             .collect();
         let files: usize = dirty.iter().map(|(_, dirty)| dirty.count()).sum();
-        if files > MAX_SINGLE_SYNCS || self.unsynced.load(Ordering::Relaxed) {
+        if files > MAX_SINGLE_SYNCS {
             match self.disk.sync_all(self.queues.files().root()) {
-                Ok(()) => {
-                    self.unsynced.store(false, Ordering::Relaxed);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
                 Err(e) => {
                     let context = self.queues.files().root().display().to_string();

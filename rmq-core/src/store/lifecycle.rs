@@ -91,7 +91,6 @@ impl Store {
             snapshot: found.snapshot,
             deletions: found.deletions,
             opened_at,
-            clean: found.clean,
         });
         let core = Arc::new(core);
         core.check_space();

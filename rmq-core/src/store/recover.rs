@@ -49,8 +49,6 @@ pub(super) struct Recovered {
     pub(super) deletions: Vec<Deletion>,
     /// What is known durably of the queues.
     pub(super) snapshot: Snapshot,
-    /// Everything was found durable as it was closed.
-    pub(super) clean: bool,
 }
 
 /// Where reading starts and what queues are taken to hold before.
@@ -115,7 +113,7 @@ pub(super) fn recover(
             .unwrap_or_default(),
         level: check_level(options),
     };
-    let (end, clean) = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
+    let end = recovery.run(snapshot.as_ref(), checkpoint, aborted)?;
     marks.set_appended(end.end, end.last_store_ms);
     marks.set_flushed(end.end);
     Ok(Recovered {
@@ -126,7 +124,6 @@ pub(super) fn recover(
         snapshot_file,
         deletions: recovery.deletions,
         snapshot: snapshot.unwrap_or_else(Snapshot::empty),
-        clean,
     })
 }
 
@@ -157,9 +154,9 @@ impl Recovery<'_> {
         snapshot: Option<&Snapshot>,
         checkpoint: &Checkpoint,
         aborted: bool,
-    ) -> Result<(LogEnd, bool)> {
+    ) -> Result<LogEnd> {
         let Some(&log_min) = self.bases.first() else {
-            return Ok((self.begin_empty()?, false));
+            return self.begin_empty();
         };
         let snapshot = snapshot.filter(|snapshot| self.bears_out(snapshot));
         let start = match snapshot {
@@ -197,12 +194,12 @@ impl Recovery<'_> {
             cut = found.error,
             "recovered the log"
         );
-        self.settle_queues(clean, log_min)?;
+        self.settle_queues(clean, snapshot.is_some(), log_min)?;
         let end = self.open_log(&found, !clean, snapshot)?;
         if !clean {
             self.sync_log(start.position)?;
         }
-        Ok((end, clean))
+        Ok(end)
     }
 
     /// A log without files: its queues point to nothing.
@@ -459,11 +456,12 @@ impl Recovery<'_> {
     }
 
     /// Cuts what the queue files hold too much and moves the minimums.
-    fn settle_queues(&self, clean: bool, log_min: i64) -> Result<()> {
+    fn settle_queues(&self, clean: bool, by_snapshot: bool, log_min: i64) -> Result<()> {
         for queue in self.queues.all() {
             let error = queue_error(&queue);
             if !clean || queue.has_wrong_end().map_err(&error)? {
                 queue.cut_files().map_err(&error)?;
+                queue.distrust_files(!by_snapshot).map_err(&error)?;
             }
             queue.expire(log_min).map_err(&error)?;
         }

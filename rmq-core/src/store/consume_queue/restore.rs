@@ -195,6 +195,20 @@ impl Queue {
         }
     }
 
+    /// A killed process may have left the directory, and what no snapshot speaks of, in the memory
+    /// of the system only: they are made durable with the next checkpoint.
+    pub(in crate::store) fn distrust_files(&self, contents: bool) -> io::Result<()> {
+        let files = if contents {
+            self.files.list(&self.dir)?
+        } else {
+            Vec::new()
+        };
+        let mut state = self.state.lock();
+        state.dir_dirty |= state.first_file.is_some();
+        state.dirty.extend(files);
+        Ok(())
+    }
+
     /// Whether the last file is not as it should be: the slot behind the end of the queue holds
     /// something, or the file is cut off.
     pub(in crate::store) fn has_wrong_end(&self) -> io::Result<bool> {

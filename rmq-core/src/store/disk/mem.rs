@@ -62,6 +62,8 @@ struct Content {
     /// A mapping that is being appended to: its published bytes are newer than `live`.
     mapped: Option<Arc<Region>>,
     modified_ms: i64,
+    /// Bytes from the start that have blocks; what is behind is sparse.
+    reserved: usize,
 }
 
 impl Content {
@@ -118,7 +120,7 @@ impl MemDisk {
         Arc::new(self.clone())
     }
 
-    /// Limits the sum of all file lengths; `None` takes the limit away.
+    /// Limits the bytes of all files, without what is sparse; `None` takes the limit away.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.shared.lock().capacity = bytes;
     }
@@ -159,6 +161,7 @@ impl MemDisk {
                     let bytes = surviving_bytes(&content, mode, &mut random);
                     Node::File(Arc::new(Mutex::new(Content {
                         durable: bytes.clone(),
+                        reserved: content.reserved.min(bytes.len()),
                         live: bytes,
                         mapped: None,
                         modified_ms: content.modified_ms,
@@ -196,7 +199,7 @@ impl MemDisk {
     fn used_bytes(state: &State) -> u64 {
         let len = |node: &Node| match node {
             Node::Dir => 0,
-            Node::File(content) => content.lock().live.len() as u64,
+            Node::File(content) => content.lock().reserved as u64,
         };
         state.live.values().map(len).sum()
     }
@@ -316,7 +319,10 @@ impl Disk for MemDisk {
         let content = match state.live.get(path) {
             Some(Node::Dir) => return Err(io::ErrorKind::IsADirectory.into()),
             Some(Node::File(content)) => {
-                content.lock().live.clear();
+                let mut content_now = content.lock();
+                content_now.live.clear();
+                content_now.reserved = 0;
+                drop(content_now);
                 Arc::clone(content)
             }
             None => {
@@ -472,14 +478,15 @@ struct MemFile {
 }
 
 impl MemFile {
-    /// Makes the file `len` long if it is shorter.
+    /// Gives the first `len` bytes blocks and makes the file so long if it is shorter.
     fn grow(&self, len: u64) -> io::Result<usize> {
-        let have = self.content.lock().live.len() as u64;
+        let have = self.content.lock().reserved as u64;
         if len > have {
             self.disk.check_room(len - have)?;
         }
         let len = usize::try_from(len).map_err(io::Error::other)?;
         let mut content = self.content.lock();
+        content.reserved = content.reserved.max(len);
         if content.live.len() < len {
             content.live.resize(len, 0);
         }
@@ -506,7 +513,8 @@ impl DiskFile for MemFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(bytes.len() as u64);
         let end = self.grow(end.ok_or(io::ErrorKind::InvalidInput)?)?;
-        self.content.lock().live[end - bytes.len()..end].copy_from_slice(bytes);
+        let start = end - bytes.len();
+        self.content.lock().live[start..end].copy_from_slice(bytes);
         Ok(())
     }
 
@@ -519,6 +527,7 @@ impl DiskFile for MemFile {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         let mut content = self.content.lock();
         content.live.resize(len, 0);
+        content.reserved = content.reserved.min(len);
         content.modified_ms = self.disk.clock.wall_ms();
         Ok(())
     }
