@@ -290,6 +290,9 @@ impl Core {
         let Some(first) = gone.first() else {
             return Ok(());
         };
+        // The log must never end before the place that is noted: what would be written there again
+        // would count as deleted.
+        self.flush_log()?;
         books.deletions.retain(|deletion| &*deletion.topic != topic);
         books.deletions.push(Deletion {
             topic: first.shared_topic(),

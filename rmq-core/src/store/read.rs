@@ -256,9 +256,10 @@ impl Reading<'_> {
         }
         let Some((slice, cold)) = self.record(entry, size) else {
             self.nothing(ReadStatus::MessageWasRemoving);
-            let segments = self.core.log.segments();
-            let len = segments.segment_bytes() as i64;
-            self.skip_below = Some(segments.base_of(entry.offset.max(0)).saturating_add(len));
+            // Others before the start of the log need not be looked for; an entry that points
+            // nowhere else says nothing about the others.
+            let log_min = self.core.log.min_offset();
+            self.skip_below = Some(log_min).filter(|&min| entry.offset < min);
             return true;
         };
         if let Some(by_record) = &mut filter.by_record

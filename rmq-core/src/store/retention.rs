@@ -6,7 +6,7 @@ use super::core::Core;
 use super::health::Full;
 use super::local_time;
 use super::options::RetentionOptions;
-use crate::base::error::Result;
+use crate::base::error::{ErrorKind, Result};
 
 /// Passes that one manual request is good for.
 const MANUAL_PASSES: u32 = 20;
@@ -146,6 +146,9 @@ impl Core {
                 manual,
             },
         );
+        if decision.delete > 0 {
+            self.note_before_deletion()?;
+        }
         let mut deleted = 0;
         for segment in segments.iter().take(decision.delete) {
             if deleted > 0 && !self.pause(self.options.retention.delete_pause_ms) {
@@ -170,6 +173,19 @@ impl Core {
         }
         self.expire_queues()?;
         Ok(deleted)
+    }
+
+    /// The queues' offsets must be durable before the log forgets the messages that gave them.
+    fn note_before_deletion(&self) -> Result<()> {
+        let noted = self.flush_log().and_then(|()| self.write_queues(true));
+        match noted {
+            // Deleting is what makes space for the notes.
+            Err(error) if error.kind() == ErrorKind::DiskFull => {
+                tracing::warn!(%error, "files are deleted before the queues are durable");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Waits, unless the threads do not run. False when the store is closing.

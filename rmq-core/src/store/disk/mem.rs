@@ -73,6 +73,10 @@ impl Content {
             let bytes = region.bytes();
             let len = bytes.len().min(self.live.len());
             self.live[..len].copy_from_slice(&bytes[..len]);
+            // Nobody writes through it any more: from now on the file is written as others are.
+            if Arc::strong_count(region) == 1 {
+                self.mapped = None;
+            }
         }
     }
 
@@ -513,8 +517,9 @@ impl DiskFile for MemFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(bytes.len() as u64);
         let end = self.grow(end.ok_or(io::ErrorKind::InvalidInput)?)?;
-        let start = end - bytes.len();
-        self.content.lock().live[start..end].copy_from_slice(bytes);
+        let mut content = self.content.lock();
+        content.refresh();
+        content.live[end - bytes.len()..end].copy_from_slice(bytes);
         Ok(())
     }
 
