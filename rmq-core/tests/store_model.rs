@@ -49,7 +49,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let lane = 0..4usize;
     prop_oneof![
-        8 => (lane.clone(), vec(0..400usize, 1..8)).prop_map(|(lane, lens)| Op::Append { lane, lens }),
+        8 => (lane.clone(), vec(0..400usize, 1..8))
+            .prop_map(|(lane, lens)| Op::Append { lane, lens }),
         6 => (lane, -2..40i64, 0..40usize, 0..4000usize)
             .prop_map(|(lane, offset, count, bytes)| Op::Read { lane, offset, count, bytes }),
         3 => Just(Op::Flush),

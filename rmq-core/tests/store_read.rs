@@ -314,98 +314,103 @@ fn long_topics_large_bodies_and_property_check_sums_survive() {
     assert_eq!(bodies(&store, &topic, 0, 0).len(), 2);
 }
 
+const HOSTILE: [Entry; 10] = [
+    Entry {
+        offset: i64::MAX,
+        size: i32::MAX,
+        tags_code: 0,
+    },
+    Entry {
+        offset: i64::MAX - 5,
+        size: 100,
+        tags_code: 0,
+    },
+    Entry {
+        offset: 0,
+        size: i32::MAX - 1,
+        tags_code: 0,
+    },
+    Entry {
+        offset: 1,
+        size: 50,
+        tags_code: 0,
+    },
+    Entry {
+        offset: (1 << 20) - 10,
+        size: 100,
+        tags_code: 0,
+    },
+    Entry {
+        offset: 1 << 40,
+        size: 100,
+        tags_code: 0,
+    },
+    Entry {
+        offset: -100,
+        size: 200,
+        tags_code: 0,
+    },
+    Entry {
+        offset: 5,
+        size: -1,
+        tags_code: 0,
+    },
+    Entry {
+        offset: 0,
+        size: 0,
+        tags_code: 0,
+    },
+    Entry::BLANK,
+];
+
 /// Queue files that a hostile hand wrote while the store was closed.
 #[test]
 fn hostile_queue_entries_are_skipped() {
-    let hostile = [
-        Entry {
-            offset: i64::MAX,
-            size: i32::MAX,
-            tags_code: 0,
-        },
-        Entry {
-            offset: i64::MAX - 5,
-            size: 100,
-            tags_code: 0,
-        },
-        Entry {
-            offset: 0,
-            size: i32::MAX - 1,
-            tags_code: 0,
-        },
-        Entry {
-            offset: 1,
-            size: 50,
-            tags_code: 0,
-        },
-        Entry {
-            offset: (1 << 20) - 10,
-            size: 100,
-            tags_code: 0,
-        },
-        Entry {
-            offset: 1 << 40,
-            size: 100,
-            tags_code: 0,
-        },
-        Entry {
-            offset: -100,
-            size: 200,
-            tags_code: 0,
-        },
-        Entry {
-            offset: 5,
-            size: -1,
-            tags_code: 0,
-        },
-        Entry {
-            offset: 0,
-            size: 0,
-            tags_code: 0,
-        },
-        Entry::BLANK,
-    ];
-    for entry in hostile {
-        let clock = clock();
-        let disk = mem(&clock);
-        let store = open(wide(), &disk, &clock);
-        for number in 0..20u8 {
-            put(&store, "A", 0, &[number]).unwrap();
-        }
-        store.close(LONG).unwrap();
-        drop(store);
-        let path = Path::new(ROOT).join("consumequeue/A/0").join(file_name(0));
-        disk.open(&path)
-            .unwrap()
-            .write_at(&entry.encode(), 5 * 20)
-            .unwrap();
-        let store = open(wide(), &disk, &clock);
-        let queue = store.queue("A", 0);
-        let (mut at, mut count) = (0, 0);
-        while at < 20 {
-            let found = read(&store, &queue, at);
-            assert!(found.next_offset > at, "{entry:?} at {at}");
-            (at, count) = (found.next_offset, count + found.records.len());
-        }
-        assert_eq!(count, 19, "{entry:?}");
-        let found = read(&store, &queue, 5);
-        assert!(found.next_offset > 5, "{entry:?}");
-        for offset in 6..20 {
-            assert_eq!(
-                read(&store, &queue, offset).records.len(),
-                20 - offset as usize
-            );
-        }
-        for time in [0, START_MS, i64::MAX] {
-            store
-                .offset_by_timestamp(&queue, time, Boundary::Lower)
-                .unwrap();
-            store
-                .offset_by_timestamp(&queue, time, Boundary::Upper)
-                .unwrap();
-        }
-        assert_eq!(store.store_time_ms(&queue, 5), None);
+    for entry in HOSTILE {
+        skips(entry);
     }
+}
+
+fn skips(entry: Entry) {
+    let clock = clock();
+    let disk = mem(&clock);
+    let store = open(wide(), &disk, &clock);
+    for number in 0..20u8 {
+        put(&store, "A", 0, &[number]).unwrap();
+    }
+    store.close(LONG).unwrap();
+    drop(store);
+    let path = Path::new(ROOT).join("consumequeue/A/0").join(file_name(0));
+    disk.open(&path)
+        .unwrap()
+        .write_at(&entry.encode(), 5 * 20)
+        .unwrap();
+    let store = open(wide(), &disk, &clock);
+    let queue = store.queue("A", 0);
+    let (mut at, mut count) = (0, 0);
+    while at < 20 {
+        let found = read(&store, &queue, at);
+        assert!(found.next_offset > at, "{entry:?} at {at}");
+        (at, count) = (found.next_offset, count + found.records.len());
+    }
+    assert_eq!(count, 19, "{entry:?}");
+    let found = read(&store, &queue, 5);
+    assert!(found.next_offset > 5, "{entry:?}");
+    for offset in 6..20 {
+        assert_eq!(
+            read(&store, &queue, offset).records.len(),
+            20 - offset as usize
+        );
+    }
+    for time in [0, START_MS, i64::MAX] {
+        store
+            .offset_by_timestamp(&queue, time, Boundary::Lower)
+            .unwrap();
+        store
+            .offset_by_timestamp(&queue, time, Boundary::Upper)
+            .unwrap();
+    }
+    assert_eq!(store.store_time_ms(&queue, 5), None);
 }
 
 #[test]
