@@ -28,6 +28,9 @@ const KILL_DEADLINE: Duration = Duration::from_secs(30);
 /// Pause of a thread that waits for space, and of the look at how full the disk is, ms.
 const SPACE_INTERVAL_MS: u64 = 1000;
 
+/// How often pages behind the end of the log are let go, ms.
+const RELEASE_INTERVAL_MS: u64 = 5000;
+
 /// A message store. All methods may be called from any thread.
 ///
 /// Dropping it without [`close`](Self::close) is like [`kill`](Self::kill).
@@ -451,7 +454,13 @@ fn queue_thread(core: &Core) {
 /// Makes files and pages of the log before they are needed.
 fn allocate_thread(core: &Core) {
     let interval = Duration::from_millis(SPACE_INTERVAL_MS);
+    let mut release_at = RELEASE_INTERVAL_MS;
     while core.log.allocate_bell.wait(interval) {
+        let now = core.clock.monotonic_ms();
+        if now >= release_at {
+            release_at = now + RELEASE_INTERVAL_MS;
+            core.log.release();
+        }
         let was_full = core.health.is_full(Full::Log);
         if !core.log.allocate() && !core.log.allocate_bell.pause(interval) {
             return;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 /// A mapping whose first bytes, up to the published length, are readable and never change.
 pub struct Region {
@@ -175,6 +175,23 @@ impl Region {
     /// Reads the pages of `range` into memory, waiting for the disk. False when the system cannot.
     pub fn populate_read(&self, range: Range<usize>) -> bool {
         self.advise(populate_read(), range)
+    }
+
+    /// Lets go of the pages of `range`: they no longer count as this process's memory and stay in
+    /// the system's cache, from where the next access maps them again. Contents stay.
+    pub fn release(&self, range: Range<usize>) {
+        let Some((range, _)) = self.pages(range).filter(|_| !self.anonymous) else {
+            return;
+        };
+        let len = range.end - range.start;
+        // SAFETY: the mapping is shared and of a file, so what is dropped are page table entries;
+        // the bytes are kept by the page cache, dirty ones too.
+        let released = unsafe {
+            self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, len)
+        };
+        if let Err(error) = released {
+            tracing::debug!(%error, "pages could not be released");
+        }
     }
 
     /// Tells the system that `range` is about to be read front to back.
@@ -366,6 +383,21 @@ mod tests {
         assert!(writer.reserve(94).is_some() && writer.reserve(95).is_none());
         drop((region, writer));
         assert_eq!(slice.into_bytes(), b"dnew".as_slice());
+    }
+
+    #[test]
+    fn released_pages_keep_their_contents() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(100_000).unwrap();
+        let (mapped, writer) = Region::map_file_for_append(&file, 100_000, 0).unwrap();
+        let (anonymous, other) = Region::anonymous(100_000, &[], 0).unwrap();
+        for (region, mut writer) in [(mapped, writer), (anonymous, other)] {
+            writer.reserve(50_000).unwrap().fill(7);
+            writer.publish(50_000);
+            region.release(0..50_000);
+            assert!(region.bytes()[..50_000].iter().all(|&b| b == 7));
+            region.release(90_000..200_000);
+        }
     }
 
     #[test]

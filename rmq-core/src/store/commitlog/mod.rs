@@ -296,6 +296,18 @@ impl CommitLog {
         made
     }
 
+    /// Lets go of the pages of the log but for those of its end, which are written and read most:
+    /// a log is as large as its disk, and the memory counted as the broker's should not be.
+    pub(super) fn release(&self) {
+        const KEEP_BYTES: i64 = 64 << 20;
+        let end = self.tail.lock().end - KEEP_BYTES;
+        for segment in self.segments.all() {
+            if let Ok(len) = usize::try_from(end.min(segment.end()) - segment.base()) {
+                segment.region().release(0..len);
+            }
+        }
+    }
+
     fn populate(&self, segment: &Segment, end: i64) {
         let from = self.populated.load(Ordering::Relaxed).max(end);
         let to = end + self.populate_bytes;
