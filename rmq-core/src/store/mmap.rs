@@ -187,7 +187,8 @@ impl Region {
         // SAFETY: the mapping is shared and of a file, so what is dropped are page table entries;
         // the bytes are kept by the page cache, dirty ones too.
         let released = unsafe {
-            self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, len)
+            self.map
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, len)
         };
         if let Err(error) = released {
             tracing::debug!(%error, "pages could not be released");
