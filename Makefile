@@ -81,13 +81,10 @@ node: bindings/node/node_modules/.package-lock.json
 
 interop:
 	@for tool in java mvn go; do \
-		command -v $$tool >/dev/null || echo "interop: $$tool is not installed" | tee -a $(SKIPPED); \
+		command -v $$tool >/dev/null || \
+			echo "interop: the suites that need $$tool: it is not installed" | tee -a $(SKIPPED); \
 	done
-	@if [ -f rmq-core/tests/interop/run.sh ]; then \
-		bash rmq-core/tests/interop/run.sh; \
-	else \
-		echo "interop: no suites yet" | tee -a $(SKIPPED); \
-	fi
+	bash rmq-core/tests/interop/run.sh
 
 dist:
 	cargo build --release -p rmq-core --features cli --bins
@@ -103,6 +100,7 @@ dist:
 	install -m 755 $(TARGET)/release/librmq.so $(DIST)/lib/librmq.so.0
 	ln -s librmq.so.0 $(DIST)/lib/librmq.so
 	install -m 644 $(TARGET)/release/librmq.a $(DIST)/lib/
+	strip --strip-debug $(DIST)/bin/* $(DIST)/lib/librmq.so.0 $(DIST)/lib/librmq.a
 	install -m 644 LICENSE README.md CHANGELOG.md $(DIST)/
 	@echo "$(DIST): $$(cd $(DIST) && ls bin | tr '\n' ' ')"
 
@@ -124,8 +122,8 @@ fuzz-smoke:
 			cargo +nightly fuzz run $$target -- -max_total_time=60; \
 		done; \
 	else \
-		echo "cargo-fuzz is not installed: each body runs on 1,000,000 random inputs instead"; \
-		RMQ_FUZZ_CASES=1000000 cargo test --release -p rmq-core --test fuzz_smoke; \
+		echo "cargo-fuzz is not installed: each body runs on 200,000 random inputs instead"; \
+		RMQ_FUZZ_CASES=200000 cargo test -p rmq-core --features cli --test fuzz_smoke; \
 	fi
 
 clean:
