@@ -497,6 +497,36 @@ fn a_killed_broker_leaves_its_abort_file_and_starts_again() {
 }
 
 #[test]
+fn files_that_can_be_made_again_may_be_missing() {
+    let home = Home::new();
+    let port = free_port();
+    let client = peer::client();
+    let gone = ["queueSnapshot", "checkpoint", "consumequeue", "config"];
+    for (round, name) in gone.into_iter().enumerate() {
+        let mut broker = start_broker(&home, port, "");
+        let address = broker.address();
+        for queue in 0..2 {
+            let sent = peer::send(&client, &address, ("t", queue), format!("{round}")).unwrap();
+            assert_eq!(sent.queue_offset, round as i64, "before {name} was removed");
+        }
+        broker.stop();
+        let path = home.join("store").join(name);
+        match path.is_dir() {
+            true => fs::remove_dir_all(path).unwrap(),
+            false => fs::remove_file(path).unwrap(),
+        }
+    }
+    let mut broker = start_broker(&home, port, "");
+    let address = broker.address();
+    // The topic has to be made again before it can be read.
+    peer::send(&client, &address, ("t", 0), "last").unwrap();
+    for (queue, count) in [(0, 5), (1, 4)] {
+        let stored = peer::read_queue(&client, &address, "t", queue).unwrap();
+        assert_eq!(stored.len(), count, "queue {queue}");
+    }
+}
+
+#[test]
 fn limits_of_descriptors_are_raised_to_what_is_allowed() {
     let home = Home::new();
     let file = home.write("namesrv.conf", &namesrv_text(0));

@@ -279,6 +279,10 @@ fn headers_that_mean_nothing_cost_their_connection_at_most() {
             }
             target.serves();
         }
+        // The log does not grow with every attempt.
+        let told = target.process.stderr();
+        let lines = told.lines().filter(|line| line.contains("WARN")).count();
+        assert!((1..=10).contains(&lines), "{lines} warnings:\n{told}");
     });
 }
 
@@ -579,7 +583,7 @@ fn frames_of_sixteen_mebibytes_are_taken_and_no_larger() {
 fn ten_thousand_connections() {
     let allowed = usize::try_from(process::raise_open_files()).unwrap_or(usize::MAX);
     // Beside them this process and the server need some for themselves.
-    let count = 10_000.min(allowed - 1_000);
+    let count = 10_000.min(allowed.saturating_sub(1_000).max(100));
     println!("{count} connections");
     on_both("", |target| {
         let before = target.footprint();
@@ -653,18 +657,17 @@ fn a_shortage_of_descriptors_is_waited_out() {
     for mut target in [namesrv, broker] {
         let before = target.footprint();
         let mut streams: Vec<TcpStream> = (0..LIMIT * 2).map(|_| target.connect()).collect();
-        eventually("it runs out of descriptors", || {
-            (target.process.descriptors() as u64 >= LIMIT - 1).then_some(())
+        eventually("it is short of descriptors", || {
+            let told = target.process.stderr();
+            told.contains("cannot accept").then_some(())
         });
         // Those that got in are served meanwhile, by the old connection too.
         assert_answered(&mut streams[0]);
         target.serves();
         if target.is_broker {
-            // Files cannot be made now. What is refused is refused, not lost.
-            let outcomes: Vec<_> = (0..40).map(|_| send_large(&target)).collect();
-            let sent = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-            let refusal = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-            println!("{sent} of 40 stored without descriptors, refused: {refusal:?}");
+            // Connections leave it enough for files of its own: these messages fill several.
+            (0..40).for_each(|_| drop(send_large(&target).unwrap()));
+            peer::send(&target.client, &target.address, ("new", 0), "a topic").unwrap();
         }
         // Those that wait get in when others leave.
         let mut last = streams.pop().unwrap();
@@ -676,11 +679,6 @@ fn a_shortage_of_descriptors_is_waited_out() {
         let told = target.process.stderr();
         let lines = told.lines().filter(|line| line.contains("accept")).count();
         assert!((1..=10).contains(&lines), "told {lines} times:\n{told}");
-        if target.is_broker {
-            // Files are made again, and those who send are not told to wait for an operator.
-            eventually("messages are taken again", || send_large(&target).ok());
-            (0..40).for_each(|_| drop(send_large(&target).unwrap()));
-        }
         target.is_as_before(&before);
     }
 }

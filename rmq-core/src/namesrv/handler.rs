@@ -72,9 +72,7 @@ impl Handler for NamesrvHandler {
                 Ok(request) if request.is_response() => {}
                 Ok(request) => self.serve(io, conn, &request),
                 Err(error) => {
-                    let peer = io.peer(conn).map(|peer| peer.remote);
-                    tracing::warn!(?peer, %error, "a header cannot be read: connection closed");
-                    io.close(conn);
+                    io.reject(conn, error.to_string(), frame.header);
                     return;
                 }
             }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::mailbox::{Accepted, ReactorHandle};
 use super::suspect::RateLimit;
@@ -20,6 +21,21 @@ const REST: BackoffConfig = BackoffConfig {
     max: Duration::from_millis(500),
     jitter_percent: 0,
 };
+
+/// Descriptors that connections leave to the rest of the process, its files above all: a store that
+/// cannot open its next file takes no messages.
+const SPARE_DESCRIPTORS: usize = 256;
+
+/// Connections that leave enough descriptors; with a low limit, three quarters of it.
+fn connections_for(descriptors: usize) -> usize {
+    descriptors - SPARE_DESCRIPTORS.min(descriptors / 4)
+}
+
+/// The limit of this process on descriptors.
+fn descriptors() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
 
 /// Counts the open connections of all reactors of a server.
 #[derive(Debug, Default)]
@@ -65,6 +81,8 @@ pub(crate) struct Acceptor {
     pub(crate) listeners: Vec<Listener>,
     census: Arc<Census>,
     max_connections: usize,
+    /// Connections at which accepting rests, so that descriptors remain.
+    room: usize,
     per_turn: usize,
     reactors: Vec<ReactorHandle>,
     next: usize,
@@ -135,6 +153,7 @@ impl Acceptor {
             listeners,
             census,
             max_connections: limits.max_connections,
+            room: connections_for(descriptors()),
             per_turn: limits.accepts_per_turn,
             reactors,
             next: 0,
@@ -169,7 +188,11 @@ impl Acceptor {
             }
             listener.resting_until = None;
             for _ in 0..self.per_turn {
-                match self.listeners[index].accept() {
+                let accepted = match self.census.count() < self.room {
+                    true => self.listeners[index].accept(),
+                    false => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+                };
+                match accepted {
                     Ok((stream, remote)) => {
                         self.listeners[index].rested(&self.name);
                         self.hand_out(now, index, stream, remote);
@@ -210,6 +233,24 @@ impl Acceptor {
             listener,
         }) {
             self.census.leave();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors() {
+        for (descriptors, connections) in [
+            (0, 0),
+            (100, 75),
+            (1024, 768),
+            (20_000, 19_744),
+            (usize::MAX, usize::MAX - 256),
+        ] {
+            assert_eq!(connections_for(descriptors), connections);
         }
     }
 }

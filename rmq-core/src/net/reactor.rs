@@ -526,6 +526,14 @@ impl<'a> Io<'a> {
         }
     }
 
+    /// Closes a connection whose peer sent frames that cannot be understood, with a warning that
+    /// shows the first bytes of `sent`; of many at a time the log is told of few.
+    pub fn reject(&mut self, conn: ConnectionId, why: String, sent: &[u8]) {
+        if conn.reactor() == self.core.index {
+            self.core.reject(conn.key(), why, sent);
+        }
+    }
+
     /// Begins an outbound connection owned by this reactor. `Handler::opened` tells when it is
     /// established, `Handler::closed` with `ConnectFailed` when it could not be. An error here
     /// means that it was not even begun, and nothing more will be heard of it.

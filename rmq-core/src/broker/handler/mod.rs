@@ -134,8 +134,7 @@ impl DataHandler {
         let command = match Command::decode(*frame) {
             Ok(command) => command,
             Err(error) => {
-                tracing::warn!(%peer, %error, "closing a connection whose header does not decode");
-                io.close(conn);
+                io.reject(conn, error.to_string(), frame.header);
                 return;
             }
         };

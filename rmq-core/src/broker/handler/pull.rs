@@ -99,8 +99,7 @@ impl DataHandler {
                     }
                 },
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "closing a connection: unreadable header");
-                    io.close(conn);
+                    io.reject(conn, error.to_string(), frame.header);
                 }
             }
         }

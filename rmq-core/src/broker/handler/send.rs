@@ -166,8 +166,7 @@ impl DataHandler {
                     (head, outcome)
                 }
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "closing a connection: unreadable header");
-                    io.close(conn);
+                    io.reject(conn, error.to_string(), frame.header);
                     self.scratch = scratch;
                     return;
                 }
