@@ -47,7 +47,7 @@ fmt:
 	cargo fmt --all --check
 
 lint:
-	cargo clippy --quiet --workspace --all-targets --features rmq-core/cli -- -D warnings
+	cargo clippy --quiet --workspace --all-targets --features rmq-core/interop -- -D warnings
 
 deny:
 	@if cargo deny --version >/dev/null 2>&1; then \

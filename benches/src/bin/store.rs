@@ -1,5 +1,7 @@
 //! rmq-store: what the message store does alone: append, flush, read, recover.
 
+#![expect(clippy::print_stdout, reason = "a program")]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
