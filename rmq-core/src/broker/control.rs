@@ -160,9 +160,13 @@ impl Control {
                     format!("internal error: {what}"),
                 ))
             });
-        if let Some(bytes) = encode_answer(command, answer) {
-            self.shared.send(conn, bytes);
-        }
+        let bytes = encode_answer(command, answer);
+        let shared = Arc::clone(&self.shared);
+        self.shared.after_registration(move || {
+            if let Some(bytes) = bytes {
+                shared.send(conn, bytes);
+            }
+        });
     }
 
     /// Creates what a request needs and gives it back to its reactor, or refuses it.
@@ -182,10 +186,11 @@ impl Control {
             }
             return;
         }
-        self.shared.post(
-            usize::from(conn.reactor()),
-            Mail::Frame { conn, bytes: frame },
-        );
+        let shared = Arc::clone(&self.shared);
+        self.shared.after_registration(move || {
+            let reactor = usize::from(conn.reactor());
+            shared.post(reactor, Mail::Frame { conn, bytes: frame });
+        });
     }
 
     fn closed(&self, conn: ConnectionId) {

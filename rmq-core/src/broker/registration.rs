@@ -146,8 +146,7 @@ impl Registration {
             registered_ms = self.shared.clock.monotonic_ms();
             self.register_with(&self.shared.config().namesrv_addr, PATIENCE);
             for one in asked {
-                // Who asked may have stopped waiting.
-                let _ = one.done.try_send(());
+                (one.done)();
             }
         }
     }

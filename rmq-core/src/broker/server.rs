@@ -175,7 +175,7 @@ impl Broker {
         let changed = Arc::downgrade(&shared);
         shared.topics.on_change(move |_| {
             if let Some(shared) = changed.upgrade() {
-                shared.register_now();
+                shared.topics_changed();
             }
         });
         let client = Arc::new(Client::start(ClientConfig::default(), Arc::clone(clock))?);

@@ -1,15 +1,13 @@
 //! What the broker's threads share.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::base::clock::SharedClock;
-use crate::base::queue;
+use crate::base::queue::{self, PushError};
 use crate::broker::clients::{Consumers, Producers};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::Task;
@@ -37,15 +35,20 @@ pub(crate) enum Mail {
     },
 }
 
-/// A request to register; `done` hears of it when every nameserver was asked.
-#[derive(Debug)]
+/// A request to register; `done` is run by the registration thread when every nameserver was asked.
 pub(crate) struct RegisterNow {
-    /// Whom to tell.
-    pub(crate) done: SyncSender<()>,
+    /// What waits for it.
+    pub(crate) done: Box<dyn FnOnce() + Send>,
 }
 
-/// Requests to register that wait at a time; they are answered together.
-const REGISTRATION_QUEUE_CAPACITY: usize = 64;
+impl std::fmt::Debug for RegisterNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegisterNow").finish_non_exhaustive()
+    }
+}
+
+/// Requests to register that wait at a time; one registration serves them all.
+const REGISTRATION_QUEUE_CAPACITY: usize = 4096;
 
 /// The state of one broker. Every field may be used from any thread.
 pub(crate) struct Shared {
@@ -77,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) control: queue::Queue<Task>,
     /// Asks the registration thread to register now.
     pub(crate) registration: queue::Queue<RegisterNow>,
+    /// Whether topics changed that no registration was asked for yet.
+    topics_changed: AtomicBool,
     store_ip: IpAddr,
     store_port: AtomicU16,
     mailboxes: Vec<Mutex<Vec<Mail>>>,
@@ -141,6 +146,7 @@ impl Shared {
             store_port: AtomicU16::new(parts.store_host.port()),
             control: queue::Queue::new(CONTROL_QUEUE_CAPACITY),
             registration: queue::Queue::new(REGISTRATION_QUEUE_CAPACITY),
+            topics_changed: AtomicBool::new(false),
             mailboxes: (0..parts.reactors).map(|_| Mutex::default()).collect(),
             reactors: OnceLock::new(),
             parked: AtomicU32::new(0),
@@ -248,15 +254,24 @@ impl Shared {
         }
     }
 
-    /// Has the registration thread register with every nameserver, and waits for it a moment: who
-    /// created a topic may ask for its route next. A nameserver that does not answer does not hold
-    /// up the control thread for longer than that.
-    pub(crate) fn register_now(&self) {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let (done, registered) = std::sync::mpsc::sync_channel(1);
-        if self.registration.try_push(RegisterNow { done }).is_ok() {
-            // Too late or never: the registration goes on by itself either way.
-            let _ = registered.recv_timeout(PATIENCE);
+    /// Takes note that the nameservers are to hear of a change of topics.
+    pub(crate) fn topics_changed(&self) {
+        self.topics_changed.store(true, Ordering::Release);
+    }
+
+    /// Runs `then` after the registration thread told every nameserver of changed topics, on that
+    /// thread, or here and at once when none changed. Who created a topic may ask for its route
+    /// next, so his answer waits for that; the control thread, and so everybody else, does not.
+    pub(crate) fn after_registration(&self, then: impl FnOnce() + Send + 'static) {
+        if !self.topics_changed.swap(false, Ordering::AcqRel) {
+            return then();
+        }
+        let done = Box::new(then);
+        if let Err(PushError::Full(now) | PushError::Closed(now)) =
+            self.registration.try_push(RegisterNow { done })
+        {
+            // Those before it in a full queue have the topics registered all the same.
+            (now.done)();
         }
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {
     if shared.topics.remove(topic)? {
         shared.offsets.remove_topic(topic);
         shared.store.delete_topic(topic)?;
-        shared.register_now();
+        shared.topics_changed();
     }
     Ok(Some(success(request)))
 }
