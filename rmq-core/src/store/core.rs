@@ -148,18 +148,12 @@ impl Core {
             true => 0,
             false => self.options.queue_flush_least_pages as usize * PAGE_BYTES,
         };
-        let queues = self.queues.all();
-        for queue in &queues {
-            let pending = queue.pending_bytes(limit);
-            if pending == 0 || pending >= least {
-                let written = queue.write(limit, self.options.recent_entries);
-                written.map_err(|e| self.queue_failed(queue, e, true))?;
-            }
-        }
+        self.write_active(limit, least)?;
         self.health.set_full(Full::Queues, false);
         if !thorough {
             return Ok(());
         }
+        let queues = self.queues.all();
         self.sync_queues(&queues)?;
         self.save_snapshot(&mut books, &queues)?;
         books.checkpoint.log_timestamp_ms = self.log.flushed_ms();
@@ -172,6 +166,27 @@ impl Core {
             .inspect_err(|error| {
                 self.health.set_read_only(error.to_string());
             })
+    }
+
+    /// Writes the queues that have entries in memory.
+    fn write_active(&self, limit: i64, least: usize) -> Result<()> {
+        let mut still = Vec::new();
+        let mut failed = Ok(());
+        for queue in self.queues.take_active() {
+            if queue.is_deleted() {
+                continue;
+            }
+            if failed.is_ok() {
+                match queue.write(limit, least, self.options.recent_entries) {
+                    Ok(false) => continue,
+                    Ok(true) => {}
+                    Err(e) => failed = Err(self.queue_failed(&queue, e, true)),
+                }
+            }
+            still.push(queue);
+        }
+        self.queues.activate(still);
+        failed
     }
 
     /// What a failure at a queue's files means for the store.

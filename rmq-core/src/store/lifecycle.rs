@@ -97,6 +97,8 @@ impl Store {
         });
         let core = Arc::new(core);
         core.check_space();
+        // The first message had better not wait for the first file.
+        core.log.allocate_bell.ring();
         let threads = if background {
             start_threads(&core)?
         } else {

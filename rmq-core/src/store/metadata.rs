@@ -20,6 +20,7 @@ pub struct MetadataFile {
     path: PathBuf,
     backup: PathBuf,
     temporary: PathBuf,
+    keep_backup: bool,
     /// Held while the files are used: whether the file is known to hold a whole version. Only such
     /// a version becomes the backup.
     whole: Mutex<bool>,
@@ -64,8 +65,16 @@ impl MetadataFile {
             backup: with_suffix(".bak"),
             temporary: with_suffix(".tmp"),
             path,
+            keep_backup: true,
             whole: Mutex::new(false),
         }
+    }
+
+    /// The same without a backup, for content that can be made again.
+    #[must_use]
+    pub fn without_backup(mut self) -> Self {
+        self.keep_backup = false;
+        self
     }
 
     /// Where the file is.
@@ -121,16 +130,18 @@ impl MetadataFile {
         let disk = &*self.disk;
         let dir = self.path.parent().unwrap_or(Path::new("."));
         if !disk.exists(dir)? {
-            create_dir_durably(disk, dir)?;
+            create_dirs_durably(disk, &[dir])?;
         }
         if *whole {
             let old = disk.read(&self.path)?;
             if old == content {
                 return Ok(());
             }
-            self.write_temporary(&old)?;
-            disk.rename(&self.temporary, &self.backup)?;
-            disk.sync_dir(dir)?;
+            if self.keep_backup {
+                self.write_temporary(&old)?;
+                disk.rename(&self.temporary, &self.backup)?;
+                disk.sync_dir(dir)?;
+            }
         }
         self.write_temporary(content)?;
         disk.rename(&self.temporary, &self.path)?;
@@ -145,27 +156,26 @@ impl MetadataFile {
     }
 }
 
-/// Creates `dir` and what is missing above it, each durably in its parent.
-pub(super) fn create_dir_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let mut missing = Vec::new();
-    for ancestor in dir.ancestors() {
-        if ancestor.as_os_str().is_empty() || disk.exists(ancestor)? {
-            break;
+/// Creates directories and what is missing above them, durably: all of them first, so that the
+/// first sync covers most.
+pub(super) fn create_dirs_durably(disk: &dyn Disk, dirs: &[&Path]) -> io::Result<()> {
+    let mut parents: Vec<&Path> = Vec::new();
+    for dir in dirs {
+        for ancestor in dir.ancestors() {
+            if ancestor.as_os_str().is_empty() || disk.exists(ancestor)? {
+                break;
+            }
+            let parent = ancestor.parent().unwrap_or(ancestor);
+            let here = parent.as_os_str().is_empty();
+            parents.push(if here { Path::new(".") } else { parent });
         }
-        missing.push(ancestor);
+        disk.create_dir(dir)?;
     }
-    disk.create_dir(dir)?;
-    for made in missing {
-        if let Some(parent) = made.parent() {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            disk.sync_dir(parent)?;
-        }
-    }
-    Ok(())
+    parents.sort_unstable();
+    parents.dedup();
+    parents
+        .into_iter()
+        .try_for_each(|parent| disk.sync_dir(parent))
 }
 
 #[cfg(test)]

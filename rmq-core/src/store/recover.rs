@@ -16,7 +16,7 @@ use super::commitlog::scan::{self, ScanEnd};
 use super::commitlog::{LogEnd, is_queued};
 use super::consume_queue::{Entry, Queue, QueueFiles, QueueTable};
 use super::disk::Disk;
-use super::metadata::{MetadataFile, create_dir_durably};
+use super::metadata::{MetadataFile, create_dirs_durably};
 use super::options::StoreOptions;
 use super::segments::{Listing, Segments};
 use super::snapshot::{Deletion, QueueMark, Snapshot};
@@ -99,7 +99,8 @@ pub(super) fn recover(
     ));
     let queues = Arc::new(QueueTable::new(files, Arc::clone(&marks)));
     queues.load_dirs()?;
-    let snapshot_file = MetadataFile::new(Arc::clone(disk), options.root.join(SNAPSHOT_NAME));
+    let snapshot_file =
+        MetadataFile::new(Arc::clone(disk), options.root.join(SNAPSHOT_NAME)).without_backup();
     let snapshot = load_snapshot(&snapshot_file);
     let mut recovery = Recovery {
         options,
@@ -144,8 +145,10 @@ fn load_snapshot(file: &MetadataFile) -> Option<Snapshot> {
 }
 
 fn queue_error(queue: &Queue) -> impl Fn(io::Error) -> Error {
-    let context = format!("queue {} of topic {}", queue.id(), queue.topic());
-    move |e| Error::io(OP, context.clone(), e)
+    move |e| {
+        let context = format!("queue {} of topic {}", queue.id(), queue.topic());
+        Error::io(OP, context, e)
+    }
 }
 
 impl Recovery<'_> {
@@ -464,6 +467,9 @@ impl Recovery<'_> {
                 queue.distrust_files(!by_snapshot).map_err(&error)?;
             }
             queue.expire(log_min).map_err(&error)?;
+            if queue.is_active() {
+                self.queues.activate([Arc::clone(&queue)]);
+            }
         }
         Ok(())
     }
@@ -537,16 +543,6 @@ pub(super) fn delay_of(delays_ms: &[i64], level: i32) -> Option<i64> {
 /// Makes the directories of the store, durably.
 pub(super) fn make_dirs(options: &StoreOptions, disk: &dyn Disk) -> Result<()> {
     let queues = options.root.join("consumequeue");
-    for dir in [&options.root, &options.commitlog_dir, &queues] {
-        let there = disk.exists(dir);
-        let made = there.and_then(|there| {
-            if there {
-                Ok(())
-            } else {
-                create_dir_durably(disk, dir)
-            }
-        });
-        made.map_err(|e| Error::io("store.open", dir.display().to_string(), e))?;
-    }
-    Ok(())
+    let error = |e| Error::io("store.open", options.root.display().to_string(), e);
+    create_dirs_durably(disk, &[&options.root, &options.commitlog_dir, &queues]).map_err(error)
 }

@@ -195,11 +195,14 @@ impl CommitLog {
                 TagsCode::Is(code) => code,
                 TagsCode::After(delay_ms) => store_timestamp_ms.saturating_add(delay_ms),
             };
-            queue.append(Entry {
+            let was_idle = queue.append(Entry {
                 offset: physical_offset,
                 size: len as i32,
                 tags_code,
             });
+            if was_idle {
+                queues.activate([Arc::clone(queue)]);
+            }
         }
         Ok(Appended {
             physical_offset,

@@ -34,9 +34,12 @@ impl Entry {
         size: BLANK_SIZE,
     };
 
-    /// Log offset behind the record.
+    /// Log offset behind the record; 0 for a blank, which comes before every record.
     #[must_use]
     pub fn end(&self) -> i64 {
+        if self.size == BLANK_SIZE {
+            return 0;
+        }
         self.offset.saturating_add(i64::from(self.size))
     }
 
@@ -95,5 +98,9 @@ mod tests {
         assert_eq!(Entry::BLANK.encode()[8..12], [0x7f, 0xff, 0xff, 0xff]);
         assert!(Entry::BLANK.is_written() && !Entry::BLANK.is_message());
         assert!(!Entry::default().is_written());
+        assert_eq!(
+            (entry.end(), Entry::BLANK.end()),
+            (0x0102_0304_1618_1a1c, 0)
+        );
     }
 }

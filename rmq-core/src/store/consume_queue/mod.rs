@@ -61,6 +61,8 @@ struct State {
     dir_dirty: bool,
     /// Appended to since the last write.
     busy: bool,
+    /// In the table's list of queues that have to be looked at.
+    active: bool,
 }
 
 /// How far a queue is in its files.
@@ -154,15 +156,16 @@ impl Queue {
         self.deleted.load(Ordering::Acquire)
     }
 
-    /// Adds an entry at the end and returns its offset. Only under the append lock.
-    pub(super) fn append(&self, entry: Entry) -> i64 {
+    /// Adds an entry at the end. Only under the append lock. True when the queue was idle: the
+    /// caller then puts it on the list of the active ones.
+    pub(super) fn append(&self, entry: Entry) -> bool {
         let mut state = self.state.lock();
         let offset = state.cached_from + state.entries.len() as i64;
         state.entries.push_back(entry);
         state.busy = true;
         self.last_end.store(entry.end(), Ordering::Release);
         self.next.store(offset + 1, Ordering::Release);
-        offset
+        !std::mem::replace(&mut state.active, true)
     }
 
     /// Appends to `out` up to `count` entries from offset `from` on, fewer when the entries of a
@@ -216,28 +219,24 @@ impl Queue {
         out.first().copied().filter(Entry::is_written)
     }
 
-    /// Bytes of entries that wait to be written, among them only those of records that end at or
-    /// below `limit`.
-    pub(super) fn pending_bytes(&self, limit: i64) -> usize {
-        let state = self.state.lock();
-        let from = (state.written - state.cached_from).max(0) as usize;
-        let ready = state.entries.partition_point(|e| e.end() <= limit);
-        ready.saturating_sub(from) * ENTRY_BYTES
-    }
-
-    /// Writes the entries of records that end at or below `limit` to the files, and forgets old
-    /// entries in memory except the last `keep`; all of them when the queue is idle. One caller at
-    /// a time.
-    pub(super) fn write(&self, limit: i64, keep: usize) -> io::Result<()> {
+    /// Writes the entries of records that end at or below `limit` to the files, if they are
+    /// `least` bytes or more, and forgets old entries in memory except the last `keep`; all of
+    /// them when the queue is idle. False when it is idle: it has left the list of the active
+    /// ones. One caller at a time.
+    pub(super) fn write(&self, limit: i64, least: usize, keep: usize) -> io::Result<bool> {
         let (mut from, batch) = {
             let mut state = self.state.lock();
             let skip = (state.written - state.cached_from).max(0) as usize;
             let ready = state.entries.partition_point(|e| e.end() <= limit);
             if ready <= skip {
-                let keep = if state.busy { keep } else { 0 };
+                let idle = !state.busy && skip >= state.entries.len();
                 state.busy = false;
-                state.forget(keep);
-                return Ok(());
+                state.active = !idle;
+                state.forget(if idle { 0 } else { keep });
+                return Ok(!idle);
+            }
+            if (ready - skip) * ENTRY_BYTES < least {
+                return Ok(true);
             }
             let batch: Vec<Entry> = state.entries.range(skip..ready).copied().collect();
             (state.written, batch)
@@ -256,7 +255,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.busy = false;
         state.forget(keep);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes entries that lie in one file.

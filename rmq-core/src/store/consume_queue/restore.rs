@@ -129,7 +129,7 @@ impl Queue {
         }
         self.append(entry);
         if self.state.lock().entries.len() > MAX_PENDING {
-            self.write(i64::MAX, 0)?;
+            self.write(i64::MAX, 0, 0)?;
         }
         Ok(())
     }
@@ -193,6 +193,11 @@ impl Queue {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e),
         }
+    }
+
+    /// Whether it has entries in memory since the log was read.
+    pub(in crate::store) fn is_active(&self) -> bool {
+        self.state.lock().active
     }
 
     /// A killed process may have left the directory, and what no snapshot speaks of, in the memory

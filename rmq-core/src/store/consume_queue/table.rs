@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::{Queue, QueueFiles};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -19,6 +19,8 @@ pub(crate) struct QueueTable {
     files: Arc<QueueFiles>,
     marks: Arc<Watermarks>,
     topics: RwLock<Topics>,
+    /// Queues with entries in memory.
+    active: Mutex<Vec<Arc<Queue>>>,
 }
 
 type Topics = HashMap<Arc<str>, BTreeMap<i32, Arc<Queue>>>;
@@ -39,6 +41,7 @@ impl QueueTable {
             files,
             marks,
             topics: RwLock::new(HashMap::new()),
+            active: Mutex::new(Vec::new()),
         }
     }
 
@@ -86,6 +89,16 @@ impl QueueTable {
             Arc::new(Queue::new(name, queue_id, files, Arc::clone(&self.marks)))
         });
         Ok(Arc::clone(queue))
+    }
+
+    /// Puts queues on the list of those with entries in memory.
+    pub(in crate::store) fn activate(&self, queues: impl IntoIterator<Item = Arc<Queue>>) {
+        self.active.lock().extend(queues);
+    }
+
+    /// Takes that list.
+    pub(in crate::store) fn take_active(&self) -> Vec<Arc<Queue>> {
+        std::mem::take(&mut *self.active.lock())
     }
 
     /// All queues, by topic and number.
