@@ -10,10 +10,6 @@ use crate::protocol::body::heartbeat::{ConsumeFromWhere, ConsumeType, ConsumerDa
 use crate::protocol::filter::tag::SubscriptionData;
 use crate::protocol::language::Language;
 
-/// A client that did not show a sign of life for so long is gone; Apache's
-/// `channelExpiredTimeout`.
-pub(crate) const CLIENT_EXPIRY_MS: u64 = 120_000;
-
 /// One client of a group on one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -170,8 +166,12 @@ impl Consumers {
 
     /// Takes out members that were silent too long. Returns the changes and the connections to
     /// close.
-    pub(crate) fn expire(&mut self, now_ms: u64) -> (Vec<GroupChange>, Vec<ConnectionId>) {
-        self.remove_members(|member| now_ms.saturating_sub(member.seen_ms) > CLIENT_EXPIRY_MS)
+    pub(crate) fn expire(
+        &mut self,
+        now_ms: u64,
+        expiry_ms: u64,
+    ) -> (Vec<GroupChange>, Vec<ConnectionId>) {
+        self.remove_members(|member| now_ms.saturating_sub(member.seen_ms) > expiry_ms)
     }
 
     fn remove_members(
@@ -265,10 +265,10 @@ impl Producers {
     }
 
     /// Takes out members that were silent too long; returns their connections.
-    pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    pub(crate) fn expire(&mut self, now_ms: u64, expiry_ms: u64) -> Vec<ConnectionId> {
         let mut removed = Vec::new();
         self.retain(|_, member| {
-            let keep = now_ms.saturating_sub(member.seen_ms) <= CLIENT_EXPIRY_MS;
+            let keep = now_ms.saturating_sub(member.seen_ms) <= expiry_ms;
             if !keep {
                 removed.push(member.conn);
             }
@@ -304,6 +304,8 @@ impl Producers {
 mod tests {
     use super::*;
     use crate::base::slots::Key;
+
+    const CLIENT_EXPIRY_MS: u64 = 120_000;
 
     fn conn(slot: u32) -> ConnectionId {
         ConnectionId::new(
@@ -404,8 +406,11 @@ mod tests {
         let mut consumers = Consumers::default();
         consumers.register(&data(&[("T", 1)]), member(1, 0), Heartbeat::Full, 0);
         consumers.register(&data(&[("T", 1)]), member(2, 10), Heartbeat::Full, 0);
-        assert_eq!(consumers.expire(CLIENT_EXPIRY_MS), (vec![], vec![]));
-        let (changes, gone) = consumers.expire(CLIENT_EXPIRY_MS + 1);
+        assert_eq!(
+            consumers.expire(CLIENT_EXPIRY_MS, CLIENT_EXPIRY_MS),
+            (vec![], vec![])
+        );
+        let (changes, gone) = consumers.expire(CLIENT_EXPIRY_MS + 1, CLIENT_EXPIRY_MS);
         assert_eq!(gone, [conn(1)]);
         assert_eq!(
             changes,
@@ -438,7 +443,10 @@ mod tests {
         producers.register("q", member(1, 0));
         producers.unregister("p", conn(1));
         assert!(producers.members("p").is_empty());
-        assert_eq!(producers.expire(CLIENT_EXPIRY_MS + 1), [conn(1)]);
+        assert_eq!(
+            producers.expire(CLIENT_EXPIRY_MS + 1, CLIENT_EXPIRY_MS),
+            [conn(1)]
+        );
         assert!(producers.groups.is_empty());
     }
 }

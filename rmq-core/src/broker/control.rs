@@ -223,9 +223,10 @@ impl Control {
     }
 
     fn expire(&self, now_ms: u64) {
-        let (changes, gone) = self.shared.consumers.write().expire(now_ms);
+        let expiry_ms = self.shared.config().channel_expired_ms;
+        let (changes, gone) = self.shared.consumers.write().expire(now_ms, expiry_ms);
         notify_changes(&self.shared, &changes);
-        let silent = self.shared.producers.lock().expire(now_ms);
+        let silent = self.shared.producers.lock().expire(now_ms, expiry_ms);
         for conn in gone.into_iter().chain(silent) {
             tracing::info!(?conn, "closing a client that stopped to heartbeat");
             self.shared.close(conn);
@@ -248,6 +249,9 @@ impl Control {
 
 /// Tells the members of changed groups to look at their group again.
 pub(crate) fn notify_changes(shared: &Shared, changes: &[GroupChange]) {
+    if !shared.config().notify_consumers {
+        return;
+    }
     for change in changes {
         let header = NotifyConsumerIdsChangedRequest {
             consumer_group: change.group.clone(),

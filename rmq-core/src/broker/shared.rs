@@ -177,6 +177,12 @@ impl Shared {
         let _ = self.reactors.set(reactors);
     }
 
+    /// How many reactors there are, at least one.
+    #[must_use]
+    pub(crate) fn reactor_count(&self) -> usize {
+        self.mailboxes.len().max(1)
+    }
+
     /// The reactor of this index, once it runs.
     #[must_use]
     pub(crate) fn reactor(&self, index: usize) -> Option<&ReactorHandle> {

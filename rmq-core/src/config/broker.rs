@@ -59,10 +59,6 @@ settings! {
             auto_create_group: bool, "autoCreateSubscriptionGroup" =
                 is("true").reload().important(),
                 "Makes an unknown consumer group when it is first seen.";
-            enable_create_sys_group: bool, "enableCreateSysGroup" = is("true").reload(),
-                "Makes the system's own consumer groups at the start.";
-            enable_register_producer: bool, "enableRegisterProducer" = is("true").reload(),
-                "Keeps a list of connected producers.";
             trace_topic_name: String, "msgTraceTopicName" = is("RMQ_SYS_TRACE_TOPIC").important(),
                 "Topic of message traces.";
             trace_topic_enable: bool, "traceTopicEnable" = is("false").important(),
@@ -70,12 +66,6 @@ settings! {
             flush_offsets_interval_ms: u64, "flushConsumerOffsetInterval" =
                 is("5000").range(10, HOUR_MS).ms(),
                 "Pause between writings of the consumer offsets.";
-            offset_version_step: u64, "consumerOffsetUpdateVersionStep" =
-                is("500").range(1, i64::MAX).reload(),
-                "Offset changes that make a new version of the offsets.";
-            reject_transactions: bool, "rejectTransactionMessage" =
-                is("false").reload().important(),
-                "Refuses transactional messages.";
             long_polling: bool, "longPollingEnable" = is("true").reload(),
                 "Holds a pull that finds nothing until a message arrives.";
             short_polling_ms: u64, "shortPollingTimeMills" =
@@ -83,8 +73,6 @@ settings! {
                 "How long such a pull is held when longPollingEnable is false.";
             notify_consumers: bool, "notifyConsumerIdsChangedEnable" = is("true").reload(),
                 "Tells the consumers of a group when one comes or goes.";
-            notify_consumers_at_once: bool, "realTimeNotifyConsumerChange" = is("true").reload(),
-                "Does that at once.";
             region_id: String, "regionId" = is("DefaultRegion").reload(),
                 "Region that is noted in each message.";
             trace_on: bool, "traceOn" = is("true").reload(),
@@ -96,38 +84,16 @@ settings! {
                 is("30000").range(0, i32::MAX as i64).ms(),
                 "Pause between registrations; less than 10 s is taken as 10 s, more than 60 s as \
                  60 s.";
-            force_register: bool, "forceRegister" = is("true").reload(),
-                "Registers even with nameservers that know the newest version.";
-            compressed_register: bool, "compressedRegister" = is("false").reload(),
-                "Compresses registrations.";
-            single_topic_register: bool, "enableSingleTopicRegister" = is("false").reload(),
-                "Registers only the topic that changed.";
-            split_registration: bool, "enableSplitRegistration" = is("false").reload(),
-                "Splits registrations of many topics.";
-            split_registration_topics: usize, "splitRegistrationSize" =
-                is("800").range(1, 1_000_000).reload(),
-                "Topics in each part of a split registration.";
             slave_read_enable: bool, "slaveReadEnable" = is("false").reload(),
                 "Lets consumers read from slaves.";
             accept_sends_after_ms: i64, "startAcceptSendRequestTimeStamp" =
                 is("0").range(0, i64::MAX).reload(),
                 "Refuses messages before this time, in milliseconds since 1970.";
-            property_filter_enable: bool, "enablePropertyFilter" = is("false").reload(),
-                "Lets consumers filter with SQL92 expressions.";
             lite_pull_enable: bool, "litePullMessageEnable" = is("true").reload(),
                 "Answers pulls of lite pull consumers.";
-            server_side_reset_offset: bool, "useServerSideResetOffset" = is("true").reload(),
-                "Applies a reset of offsets at the group's next pull.";
             channel_expired_ms: u64, "channelExpiredTimeout" =
                 is("120000").range(1, i64::MAX).ms().reload(),
                 "Silence after which a client is forgotten.";
-            subscription_expired_ms: u64, "subscriptionExpiredTimeout" =
-                is("600000").range(1, i64::MAX).ms().reload(),
-                "Silence after which a subscription is forgotten.";
-            validate_system_topic: bool, "validateSystemTopicWhenUpdateTopic" = is("true").reload(),
-                "Refuses changes of system topics.";
-            delete_retry_topics: bool, "clearRetryTopicWhenDeleteTopic" = is("true").reload(),
-                "Deletes the pop retry topics of a deleted topic.";
             config_black_list: Vec<String>, "configBlackList" =
                 is("configBlackList;brokerConfigPath").immutable(),
                 "Keys that must not be changed at run time, besides those that never may.";
@@ -149,6 +115,40 @@ settings! {
                 "Largest size of a compressed body after inflating it.";
         }
         accepted {
+            "enableCreateSysGroup": Bool = is("true"),
+                "Makes the system's own consumer groups at the start.";
+            "enableRegisterProducer": Bool = is("true"),
+                "Keeps a list of connected producers.";
+            "consumerOffsetUpdateVersionStep": Long =
+                is("500").range(1, i64::MAX),
+                "Offset changes that make a new version of the offsets.";
+            "rejectTransactionMessage": Bool =
+                is("false").important(),
+                "Refuses transactional messages.";
+            "realTimeNotifyConsumerChange": Bool = is("true"),
+                "Does that at once.";
+            "forceRegister": Bool = is("true"),
+                "Registers even with nameservers that know the newest version.";
+            "compressedRegister": Bool = is("false"),
+                "Compresses registrations.";
+            "enableSingleTopicRegister": Bool = is("false"),
+                "Registers only the topic that changed.";
+            "enableSplitRegistration": Bool = is("false"),
+                "Splits registrations of many topics.";
+            "splitRegistrationSize": Int =
+                is("800").range(1, 1_000_000),
+                "Topics in each part of a split registration.";
+            "enablePropertyFilter": Bool = is("false"),
+                "Lets consumers filter with SQL92 expressions.";
+            "useServerSideResetOffset": Bool = is("true"),
+                "Applies a reset of offsets at the group's next pull.";
+            "subscriptionExpiredTimeout": Long =
+                is("600000").range(1, i64::MAX).ms(),
+                "Silence after which a subscription is forgotten.";
+            "validateSystemTopicWhenUpdateTopic": Bool = is("true"),
+                "Refuses changes of system topics.";
+            "clearRetryTopicWhenDeleteTopic": Bool = is("true"),
+                "Deletes the pop retry topics of a deleted topic.";
             "rmqAddressServerDomain": Text = is("jmenv.tbsite.net"),
                 "Host of the address server.";
             "rmqAddressServerSubGroup": Text = is("nsaddr"),

@@ -58,8 +58,6 @@ settings! {
             flush_interval_ms: u64, "flushIntervalCommitLog" =
                 is("500").range(1, HOUR_MS).ms().reload().important(),
                 "Pause between flushes of the commit log with ASYNC_FLUSH.";
-            flush_timed: bool, "flushCommitLogTimed" = is("true").reload().important(),
-                "Waits out that pause even when new messages arrive.";
             flush_pages_min: u32, "flushCommitLogLeastPages" =
                 is("4").range(0, 1_048_576).pages().reload(),
                 "Unflushed pages before a timed flush writes anything.";
@@ -78,16 +76,10 @@ settings! {
             max_message_bytes: usize, "maxMessageSize" =
                 is("4194304").range(1, GIB).bytes().reload(),
                 "Largest body of a message; a larger one is answered MESSAGE_ILLEGAL.";
-            max_topic_bytes: usize, "maxTopicLength" = is("127").range(1, 255).bytes(),
-                "Longest topic name, except retry topics.";
-            long_topic_version: bool, "autoMessageVersionOnTopicLen" = is("true"),
-                "Uses the second record format for names longer than 127 bytes.";
             append_property_crc: bool, "enabledAppendPropCRC" = is("false"),
                 "Adds a checksum over all fields to each record.";
             check_crc_on_recover: bool, "checkCRCOnRecover" = is("true"),
                 "Verifies body checksums when the store recovers.";
-            recovery_files_max: u32, "maxRecoveryCommitlogFiles" = is("30").range(1, 100_000),
-                "Newest commit log files looked at after an unclean stop.";
             delay_levels: DelayLevels, "messageDelayLevel" =
                 is("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"),
                 "Delays of the delay levels, level 1 first.";
@@ -119,9 +111,6 @@ settings! {
             delete_files_max: u32, "deleteFileBatchMax" =
                 is("10").range(1, 100_000).reload().important(),
                 "Files deleted in one round.";
-            destroy_forcibly_after_ms: u64, "destroyMapedFileIntervalForcibly" =
-                is("120000").range(0, HOUR_MS).ms().reload(),
-                "Time that readers are given to let go of a deleted file.";
             transfer_memory_bytes_max: usize, "maxTransferBytesOnMessageInMemory" =
                 is("262144").range(1, GIB).bytes().reload().important(),
                 "Bytes answered to one pull of messages in memory.";
@@ -142,12 +131,23 @@ settings! {
             memory_percent: u32, "accessMessageInMemoryMaxRatio" =
                 is("40").range(0, 100).percent().reload().important(),
                 "Share of the host's memory whose newest messages count as in memory.";
-            offset_check_in_slave: bool, "offsetCheckInSlave" = is("false").reload(),
-                "Corrects wrong pull offsets on a slave too.";
             ha_listen_port: u16, "haListenPort" = is("0").range(0, 65_535),
                 "Port that slaves replicate from; 0 is listenPort+1.";
         }
         accepted {
+            "flushCommitLogTimed": Bool = is("true").important(),
+                "Waits out that pause even when new messages arrive.";
+            "maxTopicLength": Int = is("127").range(1, 255).bytes(),
+                "Longest topic name, except retry topics.";
+            "autoMessageVersionOnTopicLen": Bool = is("true"),
+                "Uses the second record format for names longer than 127 bytes.";
+            "maxRecoveryCommitlogFiles": Int = is("30").range(1, 100_000),
+                "Newest commit log files looked at after an unclean stop.";
+            "destroyMapedFileIntervalForcibly": Long =
+                is("120000").range(0, HOUR_MS).ms(),
+                "Time that readers are given to let go of a deleted file.";
+            "offsetCheckInSlave": Bool = is("false"),
+                "Corrects wrong pull offsets on a slave too.";
             "haSlaveFallbehindMax": Int = is("268435456"),
                 "Name of haMaxGapNotInSync in RocketMQ 4.";
             "storePathDLedgerCommitLog": Text = absent().immutable().important(),

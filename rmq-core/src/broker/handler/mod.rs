@@ -56,7 +56,10 @@ impl DataHandler {
         Self {
             index,
             stage: SendStage::new(&shared, &config, index),
-            held: HoldTable::new(index, config.held_pulls_max),
+            held: HoldTable::new(
+                index,
+                config.held_pulls_max.div_ceil(shared.reactor_count()),
+            ),
             config,
             config_generation: 0,
             shared,

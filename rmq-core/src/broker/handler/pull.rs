@@ -219,7 +219,9 @@ impl DataHandler {
         }
         let positive = |number: i32| usize::try_from(number).ok().filter(|number| *number > 0);
         let limits = ReadLimits {
-            max_count: positive(request.max_msg_nums).unwrap_or(0),
+            max_count: positive(request.max_msg_nums)
+                .unwrap_or(0)
+                .min(self.config.store.pull_count_max as usize),
             max_bytes: request
                 .max_msg_bytes
                 .and_then(positive)
