@@ -394,10 +394,10 @@ type Body = fn(&Core);
 fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle>> {
     let mut threads = Vec::new();
     let bodies: [(&str, Body); 4] = [
-        ("rmq-flush", flush_thread),
-        ("rmq-queues", queue_thread),
-        ("rmq-allocate", allocate_thread),
-        ("rmq-retention", retention_thread),
+        ("rmq-store-flush", flush_thread),
+        ("rmq-store-queue", queue_thread),
+        ("rmq-store-alloc", allocate_thread),
+        ("rmq-store-clean", retention_thread),
     ];
     for (name, body) in bodies {
         let core = Arc::clone(core);

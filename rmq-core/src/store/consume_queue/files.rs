@@ -211,6 +211,11 @@ impl QueueFiles {
         self.open.lock().files.retain(|key, _| key.0 != id);
     }
 
+    #[cfg(test)]
+    pub(super) fn open_count(&self) -> usize {
+        self.open.lock().files.len()
+    }
+
     /// Byte position of entry `index` in its file.
     pub(super) fn position(&self, index: i64) -> u64 {
         ((index % self.entries_per_file()) as u64) * ENTRY_BYTES as u64

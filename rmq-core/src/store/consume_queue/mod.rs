@@ -406,8 +406,9 @@ impl State {
         let old = written.min(self.entries.len()).saturating_sub(keep);
         self.entries.drain(..old);
         self.cached_from += old as i64;
-        if self.entries.capacity() > 4 * self.entries.len().max(64) {
-            self.entries.shrink_to(self.entries.len());
+        let len = self.entries.len();
+        if len == 0 || self.entries.capacity() > 4 * len.max(64) {
+            self.entries.shrink_to_fit();
         }
     }
 
@@ -420,3 +421,6 @@ impl State {
 }
 
 mod restore;
+
+#[cfg(test)]
+mod tests;
