@@ -543,6 +543,10 @@ pub(super) fn delay_of(delays_ms: &[i64], level: i32) -> Option<i64> {
 /// Makes the directories of the store, durably.
 pub(super) fn make_dirs(options: &StoreOptions, disk: &dyn Disk) -> Result<()> {
     let queues = options.root.join("consumequeue");
-    let error = |e| Error::io("store.open", options.root.display().to_string(), e);
-    create_dirs_durably(disk, &[&options.root, &options.commitlog_dir, &queues]).map_err(error)
+    let dirs = [&options.root, &options.commitlog_dir, &queues];
+    create_dirs_durably(disk, &dirs.map(|dir| dir.as_path())).map_err(|e| {
+        let missing = dirs.into_iter().find(|dir| disk.list(dir).is_err());
+        let dir = missing.unwrap_or(&options.root);
+        Error::io("store.open", dir.display().to_string(), e)
+    })
 }

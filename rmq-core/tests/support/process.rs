@@ -205,7 +205,10 @@ impl Launch<'_> {
     }
 
     fn build(&self) -> Command {
-        let mut words: Vec<OsString> = Vec::new();
+        // Signals that whoever runs the tests ignores (nohup, a shell's &) must not stay ignored.
+        let mut words: Vec<OsString> = ["env", "--default-signal=HUP,INT"]
+            .map(OsString::from)
+            .into();
         if let Some(network) = &self.network {
             words.extend(["ip", "netns", "exec", network].map(OsString::from));
         }
