@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{BrokerConfig, FlushDiskType};
+use crate::config::{BrokerConfig, BrokerRole, FlushDiskType};
 use crate::store::{FlushMode, ReadOptions, RetentionOptions, StoreOptions, physical_memory_bytes};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -34,6 +34,7 @@ pub(crate) fn of(config: &BrokerConfig) -> StoreOptions {
             .iter()
             .map(|ms| ms.cast_signed())
             .collect(),
+        await_slaves: store.broker_role == BrokerRole::SyncMaster,
         read: read(config),
         retention: retention(config),
         ..StoreOptions::new(&store.root_dir)

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::bell::Bell;
 use super::checkpoint::{Checkpoint, CheckpointFile};
-use super::commitlog::CommitLog;
+use super::commitlog::{AppendBatch, CommitLog};
 use super::consume_queue::{Entry, Queue, QueueTable};
 use super::disk::{Disk, PAGE_BYTES};
 use super::health::{self, Full, HealthState};
@@ -25,6 +25,8 @@ use crate::protocol::message::record::{CheckLevel, Checked, RecordRef};
 const MAX_SINGLE_SYNCS: usize = 128;
 
 type Hook = Box<dyn Fn() + Send + Sync>;
+/// Called with a queue.
+pub type QueueHook = Box<dyn Fn(&Arc<Queue>) + Send + Sync>;
 
 /// The parts of an open store.
 pub(super) struct Core {
@@ -38,6 +40,8 @@ pub(super) struct Core {
     pub(super) queue_bell: Bell,
     pub(super) retention_bell: Bell,
     hooks: RwLock<Vec<Hook>>,
+    append_hooks: RwLock<Vec<Hook>>,
+    arrival_hooks: RwLock<Vec<QueueHook>>,
     /// One writer of consume queue files at a time.
     books: Mutex<Books>,
     pub(super) retention: Mutex<super::retention::State>,
@@ -101,7 +105,9 @@ impl Core {
             health: parts.health,
             queue_bell: Bell::default(),
             retention_bell: Bell::default(),
-            hooks: RwLock::new(Vec::new()),
+            hooks: RwLock::default(),
+            append_hooks: RwLock::default(),
+            arrival_hooks: RwLock::default(),
             books: Mutex::new(books),
             retention: Mutex::default(),
             expired_to: AtomicI64::new(log_min),
@@ -111,6 +117,42 @@ impl Core {
 
     pub(super) fn add_hook(&self, hook: Hook) {
         self.hooks.write().push(hook);
+    }
+
+    pub(super) fn add_append_hook(&self, hook: Hook) {
+        self.append_hooks.write().push(hook);
+    }
+
+    pub(super) fn add_arrival_hook(&self, hook: QueueHook) {
+        self.arrival_hooks.write().push(hook);
+    }
+
+    /// Appends all records of `batch`, and tells who waits for that.
+    pub(super) fn append(&self, batch: &mut AppendBatch<'_>) {
+        self.log.append(batch, &self.queues);
+        for hook in self.append_hooks.read().iter() {
+            hook();
+        }
+    }
+
+    /// Tells that a queue got something from the master.
+    pub(super) fn arrived(&self, queue: &Arc<Queue>) {
+        for hook in self.arrival_hooks.read().iter() {
+            hook(queue);
+        }
+    }
+
+    /// Takes note of what enough slaves hold.
+    pub(super) fn set_replicated(&self, offset: i64) {
+        if self.marks.set_replicated(offset) {
+            self.progress();
+        }
+    }
+
+    /// Lets consumers wait for slaves or not.
+    pub(super) fn set_in_sync(&self, in_sync: bool) {
+        self.log.locked(|end| self.marks.set_in_sync(in_sync, end));
+        self.progress();
     }
 
     /// Tells that a mark moved or that the store changed its health.
@@ -294,13 +336,18 @@ impl Core {
 
     /// Deletes the queues of a topic: first durably from the books, then their files.
     pub(super) fn delete_topic(&self, topic: &str) -> Result<()> {
+        self.delete_topic_before(topic, i64::MAX)
+    }
+
+    /// The same when the log already holds messages of the topic's next life from `position` on.
+    pub(super) fn delete_topic_before(&self, topic: &str, position: i64) -> Result<()> {
         let mut books = self.books.lock();
         let (gone, position) = self.log.locked(|end| {
             let gone = self.queues.take_topic(topic);
             for queue in &gone {
                 queue.set_deleted();
             }
-            (gone, end)
+            (gone, end.min(position))
         });
         let Some(first) = gone.first() else {
             return Ok(());

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::checkpoint::{self, AbortFile, CheckpointFile};
 use super::commitlog::{AppendBatch, CommitLog};
 use super::consume_queue::Queue;
-use super::core::{self, Core, Parts};
+use super::core::{self, Core, Parts, QueueHook};
 use super::disk::{Disk, DiskLock, Usage};
 use super::health::{Full, Health, HealthState};
 use super::mmap::LogSlice;
@@ -131,7 +131,7 @@ impl Store {
     /// record does not keep later ones from being appended. Never waits for a disk, except when
     /// the next file of the log was not made in time.
     pub fn append(&self, batch: &mut AppendBatch<'_>) {
-        self.core.log.append(batch, &self.core.queues);
+        self.core.append(batch);
     }
 
     /// How far the log has come.
@@ -144,6 +144,17 @@ impl Store {
     /// has changed. It must not block.
     pub fn on_progress(&self, hook: Box<dyn Fn() + Send + Sync>) {
         self.core.add_hook(hook);
+    }
+
+    /// Has `hook` called after each append, by whoever appended. It must not block.
+    pub fn on_append(&self, hook: Box<dyn Fn() + Send + Sync>) {
+        self.core.add_append_hook(hook);
+    }
+
+    /// Has `hook` called, by the thread that replicates, with each queue that got something from
+    /// the master. It must not block.
+    pub fn on_arrival(&self, hook: QueueHook) {
+        self.core.add_arrival_hook(hook);
     }
 
     /// Whether messages are taken.
@@ -215,6 +226,49 @@ impl Store {
             by_record: Some(record_matches),
         };
         self.core.read(queue, offset, limits, filter)
+    }
+
+    /// The bytes of the log from `offset` on: at most `max`, of one file, none behind the last
+    /// record. `None` when there are none there, yet or any more.
+    #[must_use]
+    pub fn log_slice(&self, offset: i64, max: usize) -> Option<LogSlice> {
+        self.core.log.slice(offset, max)
+    }
+
+    /// Takes note that as many slaves as senders wait for hold the log up to `offset`. Forward
+    /// only.
+    pub fn set_replicated(&self, offset: i64) {
+        self.core.set_replicated(offset);
+    }
+
+    /// Whether as many slaves keep up as senders should wait for. Consumers then see only what is
+    /// replicated, or was visible before. Without effect unless
+    /// [`await_slaves`](StoreOptions::await_slaves).
+    pub fn await_replication(&self, in_sync: bool) {
+        self.core.set_in_sync(in_sync);
+    }
+
+    /// For a slave: appends the whole records and blanks at the start of `bytes`, which belong at
+    /// `watermarks().appended()`, and lets their queues follow. Returns how many bytes were taken;
+    /// 0 when the first record is not whole yet. One caller at a time, and no other way of
+    /// appending besides.
+    ///
+    /// `Corrupt`: there is no record, or one of another place. `Invalid`: the master's files are
+    /// of another length. Nothing of it is written then. `DiskFull`, `ReadOnly`, `Closed`.
+    pub fn append_replica(&self, bytes: &[u8]) -> Result<usize> {
+        self.core.append_replica(bytes)
+    }
+
+    /// For a slave: lets the log begin at `offset`, a multiple of the file length. `Invalid`: it is
+    /// not one, or the log is not empty.
+    pub fn begin_replica_at(&self, offset: i64) -> Result<()> {
+        self.core.log.begin_at(offset)
+    }
+
+    /// Most bytes that [`append_replica`](Self::append_replica) needs at once.
+    #[must_use]
+    pub fn max_record_bytes(&self) -> usize {
+        self.core.log.segments().segment_bytes()
     }
 
     /// The record that begins at this offset of the log, if one does.

@@ -11,6 +11,7 @@ mod commitlog;
 mod consume_queue;
 mod core;
 pub mod disk;
+mod dispatch;
 mod health;
 mod lifecycle;
 mod local_time;
@@ -19,11 +20,13 @@ pub mod mmap;
 mod options;
 mod read;
 mod recover;
+mod replica;
 pub mod retention;
 pub mod segments;
 mod snapshot;
 mod watermarks;
 
+pub use self::core::QueueHook;
 pub use commitlog::{AppendBatch, AppendError, Appended};
 pub use consume_queue::{ENTRY_BYTES, Entry, Queue};
 pub use disk::{Disk, RealDisk, Usage};
@@ -36,4 +39,4 @@ pub use options::{
     physical_memory_bytes,
 };
 pub use read::{ReadLimits, ReadOutcome, ReadStatus};
-pub use watermarks::Watermarks;
+pub use watermarks::{Replication, Watermarks};

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::config::{FlushDiskType, StoreConfig};
 use crate::protocol::message::record::{DEFAULT_MAX_BODY_BYTES, RecordLimits, StageOptions};
 
 /// When appended records are made durable before senders are answered and consumers see them.
@@ -64,6 +63,8 @@ pub struct StoreOptions {
     pub max_open_queue_files: usize,
     /// Entries of a busy queue that stay in memory after they were written.
     pub recent_entries: usize,
+    /// Senders wait for slaves, as those of a SYNC_MASTER do.
+    pub await_slaves: bool,
     /// Run the threads. Tests that want to decide every step turn them off.
     pub background: bool,
 }
@@ -187,59 +188,8 @@ impl StoreOptions {
             populate_ahead_bytes: 8 << 20,
             max_open_queue_files: 512,
             recent_entries: 1024,
+            await_slaves: false,
             background: true,
-        }
-    }
-
-    /// What the broker's configuration says.
-    #[must_use]
-    pub fn from_config(config: &StoreConfig) -> Self {
-        let percent = |value: u32| u8::try_from(value).unwrap_or(100);
-        let memory_percent = u64::from(config.memory_percent);
-        let delays = config.delay_levels.delays_ms().iter();
-        Self {
-            commitlog_dir: config.commitlog_path().into(),
-            segment_bytes: usize::try_from(config.segment_bytes).unwrap_or(1 << 30),
-            consume_queue_file_bytes: usize::try_from(config.consume_queue_file_bytes)
-                .unwrap_or(6_000_000),
-            flush: match config.flush_disk_type {
-                FlushDiskType::AsyncFlush => FlushMode::Async,
-                FlushDiskType::SyncFlush => FlushMode::Sync,
-            },
-            flush_interval_ms: config.flush_interval_ms,
-            flush_least_pages: config.flush_pages_min,
-            flush_thorough_interval_ms: config.flush_thorough_interval_ms,
-            queue_flush_interval_ms: config.consume_queue_flush_interval_ms,
-            queue_flush_least_pages: config.consume_queue_flush_pages_min,
-            queue_flush_thorough_interval_ms: config.consume_queue_flush_thorough_interval_ms,
-            max_message_bytes: config.max_message_bytes,
-            append_prop_crc: config.append_property_crc,
-            check_crc_on_recover: config.check_crc_on_recover,
-            delay_levels_ms: delays
-                .map(|&ms| i64::try_from(ms).unwrap_or(i64::MAX))
-                .collect(),
-            read: ReadOptions {
-                max_count_in_memory: config.transfer_memory_count_max as usize,
-                max_bytes_in_memory: config.transfer_memory_bytes_max,
-                max_count_on_disk: config.transfer_disk_count_max as usize,
-                max_bytes_on_disk: config.transfer_disk_bytes_max,
-                max_filter_bytes: config.filter_scan_bytes_max,
-                memory_bytes: physical_memory_bytes() / 100 * memory_percent,
-            },
-            retention: RetentionOptions {
-                delete_hours: config.delete_when.hours().to_vec(),
-                file_reserved_ms: i64::from(config.reserved_hours) * 60 * 60 * 1000,
-                disk_max_used_percent: percent(config.disk_max_used_percent),
-                clean_forcibly_percent: percent(config.disk_force_clean_percent),
-                warning_level_percent: percent(config.disk_full_percent),
-                clean_forcibly: config.clean_forcibly,
-                interval_ms: config.clean_interval_ms,
-                delete_pause_ms: config.delete_commitlog_interval_ms,
-                queue_delete_pause_ms: config.delete_consume_queue_interval_ms,
-                delete_batch_max: config.delete_files_max as usize,
-                ..RetentionOptions::default()
-            },
-            ..Self::new(&config.root_dir)
         }
     }
 

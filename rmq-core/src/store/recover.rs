@@ -12,23 +12,18 @@ use std::io;
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
+use super::commitlog::LogEnd;
 use super::commitlog::scan::{self, ScanEnd};
-use super::commitlog::{LogEnd, is_queued};
-use super::consume_queue::{Entry, Queue, QueueFiles, QueueTable};
+use super::consume_queue::{Queue, QueueFiles, QueueTable};
 use super::disk::Disk;
+use super::dispatch;
 use super::metadata::{MetadataFile, create_dirs_durably};
 use super::options::StoreOptions;
 use super::segments::{Listing, Segments};
 use super::snapshot::{Deletion, QueueMark, Snapshot};
 use super::watermarks::Watermarks;
 use crate::base::error::{Error, Result};
-use crate::protocol::filter::tag;
-use crate::protocol::message::properties::names;
 use crate::protocol::message::record::{CheckLevel, RecordRef};
-use crate::protocol::message::sysflag;
-
-/// Topic whose entries carry the time a message is due instead of a hash.
-const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
 
 /// Newest files that are read when there is no snapshot to go by.
 const RESCAN_SEGMENTS: usize = 8;
@@ -90,7 +85,7 @@ pub(super) fn recover(
     let listing = Listing::read(&**disk, &options.commitlog_dir, options.segment_bytes)?;
     let dir = options.commitlog_dir.clone();
     let segments = Segments::new(Arc::clone(disk), dir, listing.segment_bytes);
-    let marks = Arc::new(Watermarks::new(options.flush, 0, 0));
+    let marks = Arc::new(Watermarks::new(options.flush, options.await_slaves, 0, 0));
     let files = Arc::new(QueueFiles::new(
         Arc::clone(disk),
         options.root.join("consumequeue"),
@@ -128,7 +123,7 @@ pub(super) fn recover(
     })
 }
 
-fn check_level(options: &StoreOptions) -> CheckLevel {
+pub(super) fn check_level(options: &StoreOptions) -> CheckLevel {
     match (options.check_crc_on_recover, options.append_prop_crc) {
         (true, true) => CheckLevel::AllCrc,
         (true, false) => CheckLevel::BodyCrc,
@@ -396,15 +391,10 @@ impl Recovery<'_> {
         restored: &mut HashMap<Vec<u8>, HashMap<i32, Restored>>,
         from_min: bool,
     ) -> Result<Option<String>> {
-        let entry = Entry {
-            offset: record.physical_offset(),
-            size: i32::try_from(record.len()).unwrap_or(i32::MAX),
-            tags_code: self.tags_code(record),
+        let Some(entry) = dispatch::entry_of(record, &self.options.delay_levels_ms) else {
+            return Ok(None);
         };
         let offset = record.queue_offset();
-        if !is_queued(sysflag::transaction(record.sys_flag())) || offset < 0 {
-            return Ok(None);
-        }
         let (topic, queue_id) = (record.topic_bytes(), record.queue_id());
         let known = restored
             .get_mut(topic)
@@ -445,17 +435,6 @@ impl Recovery<'_> {
             .restore_entry(offset, entry, first)
             .map_err(queue_error(queue))?;
         Ok(None)
-    }
-
-    fn tags_code(&self, record: &RecordRef<'_>) -> i64 {
-        if record.topic_bytes() == SCHEDULE_TOPIC
-            && let Some(level) = record.property(names::DELAY)
-            && let Some(level) = std::str::from_utf8(level).ok().and_then(|l| l.parse().ok())
-            && let Some(delay_ms) = delay_of(&self.options.delay_levels_ms, level)
-        {
-            return record.store_timestamp_ms().saturating_add(delay_ms);
-        }
-        record.tags().map_or(0, tag::tags_code)
     }
 
     /// Cuts what the queue files hold too much and moves the minimums.
@@ -530,14 +509,6 @@ impl Recovery<'_> {
             last_store_ms,
         })
     }
-}
-
-/// The delay of a level, which counts from 1; levels above the highest are the highest.
-pub(super) fn delay_of(delays_ms: &[i64], level: i32) -> Option<i64> {
-    let index = usize::try_from(level).ok()?.checked_sub(1)?;
-    delays_ms
-        .get(index.min(delays_ms.len().saturating_sub(1)))
-        .copied()
 }
 
 /// Makes the directories of the store, durably.

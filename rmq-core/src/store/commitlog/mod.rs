@@ -2,6 +2,7 @@
 
 mod batch;
 mod flush;
+mod replica;
 pub(super) mod scan;
 
 use std::sync::Arc;
@@ -221,28 +222,34 @@ impl CommitLog {
     ) -> Result<&'t mut OpenSegment, AppendError> {
         let fits = |open: &OpenSegment| len + BLANK_LEN <= open.writer.remaining();
         if !tail.open.as_ref().is_some_and(fits) {
-            let next_base = match &tail.open {
-                Some(open) => open.segment.end(),
-                None => self.segments.base_of(tail.end),
-            };
-            let next = self.next_segment(next_base)?;
-            if let Some(mut full) = tail.open.take() {
-                let rest = full.writer.remaining();
-                if let Some(target) = full.writer.reserve(rest)
-                    && rest >= BLANK_LEN
-                {
-                    record::put_blank(target, rest as u32);
-                }
-                full.writer.publish(rest);
-            }
-            tail.end = next.segment.base();
-            self.segments.push(Arc::clone(&next.segment));
-            tail.open = Some(next);
+            self.roll(tail)?;
         }
         match &mut tail.open {
             Some(open) => Ok(open),
             None => Err(AppendError::Store(ErrorKind::DiskFull)),
         }
+    }
+
+    /// Fills up the present segment and goes to the next.
+    fn roll(&self, tail: &mut Tail) -> Result<(), AppendError> {
+        let next_base = match &tail.open {
+            Some(open) => open.segment.end(),
+            None => self.segments.base_of(tail.end),
+        };
+        let next = self.next_segment(next_base)?;
+        if let Some(mut full) = tail.open.take() {
+            let rest = full.writer.remaining();
+            if let Some(target) = full.writer.reserve(rest)
+                && rest >= BLANK_LEN
+            {
+                record::put_blank(target, rest as u32);
+            }
+            full.writer.publish(rest);
+        }
+        tail.end = next.segment.base();
+        self.segments.push(Arc::clone(&next.segment));
+        tail.open = Some(next);
+        Ok(())
     }
 
     /// The segment that begins at `base`: the one made ahead, or else a new one.

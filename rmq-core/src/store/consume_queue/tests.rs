@@ -21,7 +21,7 @@ fn fixture_on(disk: MemDisk, mode: FlushMode) -> Fixture {
         PER_FILE as usize * ENTRY_BYTES,
         2,
     );
-    let marks = Arc::new(Watermarks::new(mode, 0, 0));
+    let marks = Arc::new(Watermarks::new(mode, false, 0, 0));
     let table = QueueTable::new(Arc::new(files), Arc::clone(&marks));
     Fixture { disk, marks, table }
 }
