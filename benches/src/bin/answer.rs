@@ -13,7 +13,9 @@ use std::time::Duration;
 use clap::Parser;
 use rmq_core::base::clock::SystemClock;
 use rmq_core::base::error::Result;
-use rmq_core::net::{CloseReason, ConnectionId, Handler, Io, Limits, Peer, Server, ServerConfig};
+use rmq_core::net::{
+    CloseReason, ConnectionId, Fence, Handler, Io, Limits, Peer, Server, ServerConfig,
+};
 use rmq_core::protocol::code::ResponseCode;
 use rmq_core::protocol::command::Command;
 use rmq_core::protocol::frame::FrameRef;
@@ -107,6 +109,7 @@ fn serve(args: &Args) -> Result<()> {
             read_buffer_bytes: args.read_buffer,
             ..Limits::default()
         },
+        fence: Fence::default(),
         clock: SystemClock::shared(),
     };
     let server = Server::start(config, |_, _| {

@@ -23,7 +23,7 @@ use crate::broker::registration::Registration;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
-use crate::net::{Client, ClientConfig, Limits, Server, ServerConfig, reactor_threads};
+use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::offset::ConsumerOffsetTable;
 use crate::store::{Disk, MetadataFile, Store};
 
@@ -120,6 +120,7 @@ impl Broker {
             reactors: reactor_threads(&config.server),
             listeners,
             limits: Limits::of_server(&config.server),
+            fence: Fence::default(),
             clock: Arc::clone(clock),
         };
         let shared = Arc::new(Shared::new(SharedParts {

@@ -10,7 +10,7 @@ use crate::base::clock::SharedClock;
 use crate::base::thread::ProcessMark;
 use crate::base::{Error, ErrorKind, Result};
 use crate::config::{NamesrvConfig, ServerConfig};
-use crate::net::{self, Limits, Server};
+use crate::net::{self, Fence, Limits, Server};
 
 /// A running nameserver. Dropping it ends it as [`Namesrv::kill`] does.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Namesrv {
             reactors,
             listeners: vec![(listener, 0)],
             limits: Limits::of_server(&config.server),
+            fence: Fence::default(),
             clock: clock.clone(),
         };
         let state = Arc::new(State::open(config, clock)?);

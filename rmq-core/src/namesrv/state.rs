@@ -149,6 +149,7 @@ impl State {
                     max: longest,
                     ..BackoffConfig::default()
                 },
+                ..ClientConfig::default()
             },
             self.clock.clone(),
         )?;

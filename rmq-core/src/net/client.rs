@@ -1,6 +1,7 @@
 //! Outbound connections shared by every thread: calls, one-way requests, requests pushed back.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::listener::Census;
 use super::mailbox::{Mailbox, ReactorHandle, waker};
 use super::reactor::{Core, Role};
 use super::turn::{Turn, WAKER};
-use super::{ConnectionId, Limits};
+use super::{ConnectionId, Fence, FenceWatch, Limits};
 use crate::base::backoff::BackoffConfig;
 use crate::base::clock::SharedClock;
 use crate::base::error::{Error, ErrorKind, Result};
@@ -42,6 +43,10 @@ pub struct ClientConfig {
     pub max_in_flight: usize,
     /// How long an address rests after it could not be reached; calls to it fail at once meanwhile.
     pub backoff: BackoffConfig,
+    /// The source address of its connections; `None` leaves it to the system.
+    pub bind: Option<IpAddr>,
+    /// Who it cannot reach.
+    pub fence: Fence,
 }
 
 impl Default for ClientConfig {
@@ -51,6 +56,8 @@ impl Default for ClientConfig {
             limits: Limits::default(),
             max_in_flight: 65_535,
             backoff: BackoffConfig::default(),
+            bind: None,
+            fence: Fence::default(),
         }
     }
 }
@@ -66,6 +73,7 @@ pub struct Client {
     process: ProcessMark,
     max_in_flight: usize,
     max_frame_bytes: usize,
+    _fence_watch: FenceWatch,
 }
 
 /// A request that a server sent to this client.
@@ -105,6 +113,8 @@ impl Client {
             limits,
             max_in_flight,
             backoff,
+            bind,
+            fence,
         } = config;
         let limits = limits.usable();
         let fail = |e| Error::io("net.poll", "cannot make an event loop", e);
@@ -112,6 +122,7 @@ impl Client {
         let waker = waker(&poll, WAKER).map_err(fail)?;
         let mailbox = Arc::new(Mailbox::new(0, limits.mailbox_commands, waker));
         let handle = ReactorHandle::new(Arc::clone(&mailbox));
+        let fence_watch = handle.watch(&fence);
         let shared = Arc::new(Shared {
             inbox: Mutex::default(),
             in_flight: Arc::default(),
@@ -132,6 +143,8 @@ impl Client {
             name: name.as_str().into(),
             limits,
             pause_reads: false,
+            fence,
+            bind,
         };
         let core = Core::new(role, 0, poll, handle.clone(), Arc::new(Census::default()));
         let turn = Turn::new(core, Box::new(handler), mailbox, None, Arc::clone(&clock));
@@ -145,6 +158,7 @@ impl Client {
             process,
             max_in_flight,
             max_frame_bytes,
+            _fence_watch: fence_watch,
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 
 use super::outbox::OutQueue;
-use super::{CloseReason, Peer};
+use super::{CloseReason, Fence, Peer};
 use crate::protocol::frame::{self, FrameError};
 
 /// The part of a frame's start that tells its length and that of its header.
@@ -16,8 +16,8 @@ const GROW_BYTES: usize = 4096;
 /// Where a connection is in its life.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// Being established; given up at `deadline`.
-    Connecting { deadline: Duration },
+    /// Being established, or kept from it by a fence if not `begun`; given up at `deadline`.
+    Connecting { deadline: Duration, begun: bool },
     /// Frames come and go.
     Open,
     /// The handler has been told that it is gone; dropped at `deadline` at the latest.
@@ -93,6 +93,18 @@ impl Connection {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open) && self.doomed.is_none()
+    }
+
+    /// Whether `fence` keeps what this side writes from the peer.
+    #[inline]
+    pub(crate) fn cannot_send(&self, fence: &Fence) -> bool {
+        fence.is_cut(self.peer.local.ip(), self.peer.remote.ip())
+    }
+
+    /// Whether `fence` keeps what the peer writes from this side.
+    #[inline]
+    pub(crate) fn cannot_receive(&self, fence: &Fence) -> bool {
+        fence.is_cut(self.peer.remote.ip(), self.peer.local.ip())
     }
 }
 

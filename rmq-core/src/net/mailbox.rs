@@ -10,7 +10,7 @@ use mio::Waker;
 use mio::net::TcpStream;
 use parking_lot::Mutex;
 
-use super::ConnectionId;
+use super::{ConnectionId, Fence, FenceWatch};
 
 /// What another thread asks of a reactor.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Close(ConnectionId),
     /// A connection that the listener's reactor accepted for this one.
     Adopt(Accepted),
+    /// The fence has changed: what it held back is to be tried again.
+    FenceChanged,
     /// Ends the reactor in order, by this monotonic time at the latest.
     Shutdown(std::time::Duration),
 }
@@ -164,6 +166,14 @@ impl ReactorHandle {
 
     pub(crate) fn adopt(&self, accepted: Accepted) -> bool {
         self.mailbox.post(Command::Adopt(accepted), usize::MAX)
+    }
+
+    /// Has this reactor follow the changes of `fence` as long as the answer is held.
+    pub(crate) fn watch(&self, fence: &Fence) -> FenceWatch {
+        let mailbox = Arc::clone(&self.mailbox);
+        fence.on_change(Box::new(move || {
+            mailbox.post(Command::FenceChanged, usize::MAX);
+        }))
     }
 
     pub(crate) fn shutdown(&self, deadline: std::time::Duration) {

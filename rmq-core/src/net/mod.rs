@@ -8,9 +8,11 @@
 
 mod calls;
 mod client;
+mod connect;
 mod connection;
 mod connector;
 mod driver;
+mod fence;
 mod limits;
 mod listener;
 mod mailbox;
@@ -30,6 +32,7 @@ use crate::base::slots::Key;
 use crate::protocol::frame::FrameRef;
 
 pub use client::{Client, ClientConfig, PushedRequest};
+pub use fence::{Fence, FenceWatch};
 pub use limits::Limits;
 pub use mailbox::ReactorHandle;
 pub use outbox::Outbox;

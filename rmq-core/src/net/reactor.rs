@@ -1,7 +1,7 @@
 //! One thread's share of the connections, and what a handler may do with them.
 
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::listener::Census;
 use super::mailbox::{Accepted, ReactorHandle};
 use super::outbox::{Flushed, Outbox};
 use super::suspect::{self, About, RateLimit};
-use super::{CloseReason, ConnectionId, Limits, Peer};
+use super::{CloseReason, ConnectionId, Fence, Limits, Peer};
 use crate::base::slots::{Key, Slots};
 
 /// Empty buffers kept for the next connection that needs one.
@@ -34,6 +34,10 @@ pub(crate) struct Role {
     /// Whether a connection with a full outbox is not read. A client must go on reading replies:
     /// if both sides waited for the other to read, neither would.
     pub(crate) pause_reads: bool,
+    /// Who cannot be reached and heard.
+    pub(crate) fence: Fence,
+    /// The source address of outbound connections; `None` leaves it to the system.
+    pub(crate) bind: Option<IpAddr>,
 }
 
 /// The connections of one reactor with everything but the handler that serves them.
@@ -143,40 +147,12 @@ impl Core {
         Ok((key, peer))
     }
 
-    /// Begins an outbound connection.
-    fn connect(&mut self, addr: SocketAddr) -> io::Result<Key> {
-        if self.closing {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, "shutting down"));
-        }
-        if !self.census.enter(self.limits().max_connections) {
-            return Err(io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "too many connections",
-            ));
-        }
-        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let peer = Peer {
-            remote: addr,
-            local: unknown,
-            listener: 0,
-        };
-        let deadline = self.now + self.limits().connect_timeout;
-        let connecting = TcpStream::connect(addr);
-        let inserted =
-            connecting.and_then(|s| self.insert(s, peer, Stage::Connecting { deadline }));
-        match inserted {
-            Ok(key) => {
-                self.arm(deadline);
-                Ok(key)
-            }
-            Err(e) => {
-                self.census.leave();
-                Err(e)
-            }
-        }
-    }
-
-    fn insert(&mut self, mut stream: TcpStream, peer: Peer, stage: Stage) -> io::Result<Key> {
+    pub(crate) fn insert(
+        &mut self,
+        mut stream: TcpStream,
+        peer: Peer,
+        stage: Stage,
+    ) -> io::Result<Key> {
         let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections");
         let key = self.connections.next_key().ok_or_else(full)?;
         // Both interests once and for good: readiness is edge-triggered, so an idle direction
@@ -189,29 +165,6 @@ impl Core {
         self.connections
             .insert(Box::new(connection))
             .map_err(|_| full())
-    }
-
-    /// Completes or fails an outbound connection on its first event; true when it is open now.
-    pub(crate) fn connected(&mut self, key: Key) -> bool {
-        let Some(conn) = self.connections.get_mut(key) else {
-            return false;
-        };
-        if conn.doomed.is_some() {
-            return false;
-        }
-        let local = match outcome_of_connect(&conn.stream) {
-            Ok(Some(local)) => local,
-            Ok(None) => return false,
-            Err(e) => {
-                self.doom(key, CloseReason::ConnectFailed(e));
-                return false;
-            }
-        };
-        conn.peer.local = local;
-        conn.stage = Stage::Open;
-        conn.active_at = self.now;
-        self.arm(self.now + self.limits().idle_timeout);
-        true
     }
 
     /// Has a connection read in the next turn.
@@ -272,7 +225,8 @@ impl Core {
         if matches!(conn.stage, Stage::Connecting { .. }) {
             return;
         }
-        if !conn.blocked {
+        // What a fence holds back is written when it changes: then every outbox is tried again.
+        if !conn.blocked && !conn.cannot_send(&self.role.fence) {
             let mut wrote = 0;
             let flushed = conn.out.flush(&conn.stream, &mut wrote);
             if wrote > 0 {
@@ -442,39 +396,13 @@ impl Core {
     }
 }
 
-/// The local address once established, `None` while it is not decided.
-fn outcome_of_connect(stream: &TcpStream) -> io::Result<Option<SocketAddr>> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(remote) => {
-            let local = stream.local_addr()?;
-            // A connect to a free port of this host can meet itself: the kernel picks that very
-            // port as the source, and the two ends are one socket.
-            if local == remote {
-                return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
-            }
-            stream.set_nodelay(true)?;
-            Ok(Some(local))
-        }
-        Err(e)
-            if e.kind() == io::ErrorKind::NotConnected
-                || e.raw_os_error() == Some(libc::EINPROGRESS) =>
-        {
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
-}
-
 fn is_due(since: Option<Duration>, after: Duration, now: Duration) -> bool {
     since.is_some_and(|since| since + after <= now)
 }
 
 fn deadline_of(conn: &Connection, limits: &Limits) -> Duration {
     match conn.stage {
-        Stage::Connecting { deadline } | Stage::Closing { deadline, .. } => deadline,
+        Stage::Connecting { deadline, .. } | Stage::Closing { deadline, .. } => deadline,
         Stage::Open => {
             let idle = conn.active_at + limits.idle_timeout;
             conn.unfinished_since

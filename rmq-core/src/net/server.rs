@@ -11,7 +11,7 @@ use super::listener::{Acceptor, Census, Listener};
 use super::mailbox::{Mailbox, ReactorHandle, waker};
 use super::reactor::{Core, Role};
 use super::turn::{Turn, WAKER, listener_token};
-use super::{Handler, Limits};
+use super::{Fence, FenceWatch, Handler, Limits};
 use crate::base::clock::SharedClock;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
@@ -31,6 +31,8 @@ pub struct ServerConfig {
     pub listeners: Vec<(SocketAddr, u8)>,
     /// The bounds of its connections.
     pub limits: Limits,
+    /// Who cannot reach it; the default keeps nobody away.
+    pub fence: Fence,
     /// Where its time comes from.
     pub clock: SharedClock,
 }
@@ -44,6 +46,7 @@ pub struct Server {
     census: Arc<Census>,
     clock: SharedClock,
     process: ProcessMark,
+    _fence_watches: Vec<FenceWatch>,
 }
 
 struct Seat {
@@ -66,6 +69,7 @@ impl Server {
             reactors,
             listeners,
             limits,
+            fence,
             clock,
         } = config;
         let limits = limits.usable();
@@ -86,10 +90,13 @@ impl Server {
             &limits,
             handles.clone(),
         ));
+        let fence_watches = handles.iter().map(|handle| handle.watch(&fence)).collect();
         let role = Role {
             name: name.as_str().into(),
             limits,
             pause_reads: true,
+            fence,
+            bind: None,
         };
         let mut server = Self {
             name,
@@ -99,6 +106,7 @@ impl Server {
             census: Arc::clone(&census),
             clock: Arc::clone(&clock),
             process: ProcessMark::current(),
+            _fence_watches: fence_watches,
         };
         for (index, seat) in (0..).zip(seats) {
             let handle = server.reactors[usize::from(index)].clone();

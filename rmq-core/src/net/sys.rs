@@ -1,7 +1,7 @@
-//! What mio does not offer: listeners with options, and writes that cannot raise SIGPIPE.
+//! What mio does not offer: sockets with options, and writes that cannot raise SIGPIPE.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -14,6 +14,24 @@ pub(crate) fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> 
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// A non-blocking socket that is to be connected to `addr`, from the address `bind` if given.
+pub(crate) fn socket(addr: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(bind) = bind {
+        socket.bind(&SocketAddr::new(bind, 0).into())?;
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Begins to connect; an event tells the outcome.
+pub(crate) fn connect(stream: &TcpStream, addr: SocketAddr) -> io::Result<()> {
+    match SockRef::from(stream).connect(&addr.into()) {
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Gathers `parts` into one sendmsg. A peer that is gone is an error (EPIPE), never a signal: the

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Token};
 
-use super::connection::{Last, Stage, top_up};
+use super::connection::{Connection, Last, Stage, top_up};
 use super::listener::Acceptor;
 use super::mailbox::{Command, Mailbox};
 use super::reactor::{Core, Io};
@@ -235,6 +235,7 @@ impl Turn {
                 }
                 Command::Close(conn) => Io::new(&mut self.core).close(conn),
                 Command::Adopt(accepted) => self.adopt(accepted),
+                Command::FenceChanged => self.fence_changed(),
                 Command::Shutdown(deadline) => {
                     self.shutdown_at = Some(self.shutdown_at.map_or(deadline, |d| d.min(deadline)));
                     self.core.draining = true;
@@ -243,6 +244,21 @@ impl Turn {
             }
         }
         self.commands = commands;
+    }
+
+    fn fence_changed(&mut self) {
+        self.core.retry_all();
+        let connecting = |conn: &Connection| matches!(conn.stage, Stage::Connecting { .. });
+        let connections = self.core.connections.iter();
+        let keys: Vec<Key> = connections
+            .filter(|(_, conn)| connecting(conn))
+            .map(|(key, _)| key)
+            .collect();
+        for key in keys {
+            if self.core.connected(key) {
+                self.opened(key);
+            }
+        }
     }
 
     fn adopt(&mut self, accepted: super::mailbox::Accepted) {
@@ -279,6 +295,10 @@ impl Turn {
             return;
         };
         conn.scheduled = false;
+        // Its readiness is kept for when the fence changes.
+        if conn.cannot_receive(&self.core.role.fence) {
+            return;
+        }
         let closing = matches!(conn.stage, Stage::Closing { .. });
         if !closing && (!conn.is_open() || conn.paused || draining) {
             return;

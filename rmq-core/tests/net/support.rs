@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rmq_core::base::clock::{SharedClock, SystemClock};
 use rmq_core::net::{
-    CloseReason, ConnectionId, Handler, Io, Limits, Peer, ReactorHandle, Server, ServerConfig,
+    CloseReason, ConnectionId, Fence, Handler, Io, Limits, Peer, ReactorHandle, Server,
+    ServerConfig,
 };
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
@@ -121,6 +122,7 @@ pub(crate) fn config(reactors: u16, limits: Limits) -> ServerConfig {
         reactors,
         listeners: vec![(any_port(), 0)],
         limits,
+        fence: Fence::default(),
         clock: clock(),
     }
 }
