@@ -4,12 +4,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, ManualClock, SystemClock};
 use rmq_core::config::NamesrvConfig;
-use rmq_core::namesrv::Namesrv;
+use rmq_core::namesrv::{Host, Namesrv};
 use rmq_core::net::{Client, ClientConfig};
 use rmq_core::protocol::body::register::RegisterBrokerBody;
 use rmq_core::protocol::body::topic::{TopicConfig, TopicTable};
@@ -35,7 +36,7 @@ impl Fixture {
         let mut config = NamesrvConfig::embedded_defaults();
         config.server.reactor_threads = 2;
         change(&mut config);
-        let namesrv = Namesrv::start(config, SystemClock::shared()).unwrap();
+        let namesrv = Namesrv::start(config, Host::default()).unwrap();
         let address = format!("127.0.0.1:{}", namesrv.port());
         Self {
             namesrv,
@@ -71,6 +72,13 @@ impl Fixture {
 
     fn route(&self, topic: &str) -> Command {
         self.ask(RequestCode::GET_ROUTEINFO_BY_TOPIC, &[("topic", topic)], "")
+    }
+}
+
+fn host_with(clock: &Arc<ManualClock>) -> Host {
+    Host {
+        clock: clock.clone(),
+        ..Host::default()
     }
 }
 
@@ -548,7 +556,7 @@ fn a_change_that_cannot_be_written_is_not_answered_as_done() {
     let start = |path: &str| {
         let mut config = NamesrvConfig::embedded_defaults();
         config.kv_config_path = Some(path.to_owned());
-        Namesrv::start(config, SystemClock::shared())
+        Namesrv::start(config, Host::default())
     };
     assert!(start(&path).is_err());
     let path = folder
@@ -618,7 +626,7 @@ fn a_silent_broker_is_dropped_and_its_connection_closed() {
     let mut config = NamesrvConfig::embedded_defaults();
     config.scan_interval_ms = 10;
     config.server.idle_timeout_s = 0;
-    let namesrv = Namesrv::start(config, clock.clone()).unwrap();
+    let namesrv = Namesrv::start(config, host_with(&clock)).unwrap();
     let address = format!("127.0.0.1:{}", namesrv.port());
     let client = new_client();
     let ask = |command| client.call(&address, command, TIMEOUT).unwrap();
@@ -660,7 +668,7 @@ fn routes_wait_for_brokers_when_told_to() {
     let clock = ManualClock::new(0);
     let mut config = NamesrvConfig::embedded_defaults();
     config.need_wait_for_service = true;
-    let namesrv = Namesrv::start(config, clock.clone()).unwrap();
+    let namesrv = Namesrv::start(config, host_with(&clock)).unwrap();
     let address = format!("127.0.0.1:{}", namesrv.port());
     let client = new_client();
     let ask = || {
@@ -748,7 +756,7 @@ fn a_port_in_use_is_said() {
     let f = Fixture::new();
     let mut config = NamesrvConfig::embedded_defaults();
     config.server.listen_port = f.namesrv.port();
-    let error = Namesrv::start(config, SystemClock::shared()).unwrap_err();
+    let error = Namesrv::start(config, Host::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddressInUse);
     assert!(
         error.to_string().contains(&f.namesrv.port().to_string()),
@@ -756,7 +764,7 @@ fn a_port_in_use_is_said() {
     );
     let mut config = NamesrvConfig::embedded_defaults();
     config.server.bind_address = "no such host".to_owned();
-    let error = Namesrv::start(config, SystemClock::shared()).unwrap_err();
+    let error = Namesrv::start(config, Host::default()).unwrap_err();
     assert!(
         error.to_string().contains("bindAddress=no such host"),
         "{error}"

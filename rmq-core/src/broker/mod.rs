@@ -24,4 +24,4 @@ mod stats;
 mod topic_cache;
 mod topics;
 
-pub use server::Broker;
+pub use server::{Broker, Host};

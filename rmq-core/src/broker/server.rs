@@ -1,7 +1,7 @@
 //! A broker: what is started in which order, and how it stops.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::base::clock::SharedClock;
+use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::cold::ColdReader;
@@ -25,13 +25,38 @@ use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::offset::ConsumerOffsetTable;
-use crate::store::{Disk, MetadataFile, Store};
+use crate::store::{Disk, MetadataFile, RealDisk, Store};
 
 /// The listener that everybody uses.
 const MAIN: u8 = 0;
 /// The second listener, at the port below the main one's neighbour, for clients with
 /// `vipChannelEnabled`.
 const VIP: u8 = 1;
+
+/// What a broker has of the host that it runs on: the parts that tests replace.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Where its files are.
+    pub disk: Arc<dyn Disk>,
+    /// Where its time comes from.
+    pub clock: SharedClock,
+    /// Who cannot reach it.
+    pub fence: Fence,
+    /// The source address of its outbound connections; `None` leaves it to the system.
+    pub bind: Option<IpAddr>,
+}
+
+impl Default for Host {
+    /// The host as it is.
+    fn default() -> Self {
+        Self {
+            disk: RealDisk::shared(),
+            clock: SystemClock::shared(),
+            fence: Fence::default(),
+            bind: None,
+        }
+    }
+}
 
 /// A running broker. Dropping it kills it; `close` stops it cleanly.
 pub struct Broker {
@@ -79,13 +104,13 @@ fn check_role(config: &BrokerConfig) -> Result<()> {
 impl Broker {
     /// Starts a broker: opens and recovers the store, loads the metadata, listens, registers.
     /// Returns when it accepts requests and every nameserver that answered knows it.
-    pub fn start(config: BrokerConfig, disk: Arc<dyn Disk>, clock: SharedClock) -> Result<Self> {
+    pub fn start(config: BrokerConfig, host: Host) -> Result<Self> {
         check_role(&config)?;
         let address = interfaces::choose(&config)?;
         let root = Path::new(&config.store.root_dir).to_owned();
         let options = options::of(&config);
-        let store = Store::open(options, Arc::clone(&disk), Arc::clone(&clock))?;
-        match Self::start_on(config, address, &store, &disk, &root, &clock) {
+        let store = Store::open(options, Arc::clone(&host.disk), Arc::clone(&host.clock))?;
+        match Self::start_on(config, address, &store, &root, &host) {
             Ok(broker) => Ok(broker),
             Err(error) => {
                 // What was opened is closed again; the first error is the one to report.
@@ -99,11 +124,12 @@ impl Broker {
         config: BrokerConfig,
         address: interfaces::Choice,
         store: &Arc<Store>,
-        disk: &Arc<dyn Disk>,
         root: &Path,
-        clock: &SharedClock,
+        host: &Host,
     ) -> Result<Self> {
-        let file = |name: &str| MetadataFile::new(Arc::clone(disk), root.join("config").join(name));
+        let clock = &host.clock;
+        let config_file = |name: &str| root.join("config").join(name);
+        let file = |name: &str| MetadataFile::new(Arc::clone(&host.disk), config_file(name));
         let offsets_file = file("consumerOffset.json");
         let offsets = ConsumerOffsets::default();
         let stored = offsets_file.load(ConsumerOffsetTable::decode)?;
@@ -120,7 +146,7 @@ impl Broker {
             reactors: reactor_threads(&config.server),
             listeners,
             limits: Limits::of_server(&config.server),
-            fence: Fence::default(),
+            fence: host.fence.clone(),
             clock: Arc::clone(clock),
         };
         let shared = Arc::new(Shared::new(SharedParts {
@@ -140,7 +166,7 @@ impl Broker {
         let server = Server::start(server_config, move |index, _reactor| {
             Box::new(DataHandler::new(Arc::clone(&handlers), usize::from(index)))
         })?;
-        Self::finish(shared, server, &address, offsets_file, clock)
+        Self::finish(shared, server, &address, offsets_file, host)
     }
 
     /// Starts what needs the port: everything but the reactors themselves.
@@ -149,7 +175,7 @@ impl Broker {
         server: Server,
         address: &interfaces::Choice,
         offsets_file: MetadataFile,
-        clock: &SharedClock,
+        host: &Host,
     ) -> Result<Self> {
         let port = server.local_addr(MAIN).map_or(0, |bound| bound.port());
         shared.set_store_port(port);
@@ -179,7 +205,12 @@ impl Broker {
                 shared.topics_changed();
             }
         });
-        let client = Arc::new(Client::start(ClientConfig::default(), Arc::clone(clock))?);
+        let client_config = ClientConfig {
+            bind: host.bind,
+            fence: host.fence.clone(),
+            ..ClientConfig::default()
+        };
+        let client = Arc::new(Client::start(client_config, Arc::clone(&host.clock))?);
         let ha_address = SocketAddr::new(address.ha, ha_port(&config, port)).to_string();
         let registration = Arc::new(Registration::new(
             Arc::clone(&shared),

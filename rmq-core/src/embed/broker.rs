@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::Result;
-use crate::base::clock::SystemClock;
 use crate::broker;
 use crate::config::BrokerConfig;
-use crate::store::RealDisk;
 
 /// A running broker. Usable from any thread; dropping it kills it, as a crash would.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ impl Broker {
     /// registers. It accepts requests when this returns. `BrokerConfig::embedded_defaults` gives
     /// loopback, a free port and small files.
     pub fn start(config: BrokerConfig) -> Result<Self> {
-        let inner = broker::Broker::start(config, RealDisk::shared(), SystemClock::shared())?;
+        let inner = broker::Broker::start(config, broker::Host::default())?;
         Ok(Self { inner })
     }
 

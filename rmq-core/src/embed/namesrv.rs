@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::Result;
-use crate::base::clock::SystemClock;
 use crate::config::NamesrvConfig;
-use crate::namesrv::Namesrv;
+use crate::namesrv::{Host, Namesrv};
 
 /// A running nameserver. Usable from any thread; dropping it kills it.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ impl NameServer {
     /// loopback and a free port.
     pub fn start(config: NamesrvConfig) -> Result<Self> {
         Ok(Self {
-            inner: Namesrv::start(config, SystemClock::shared())?,
+            inner: Namesrv::start(config, Host::default())?,
         })
     }
 

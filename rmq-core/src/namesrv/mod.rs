@@ -12,4 +12,4 @@ mod server;
 mod settings;
 mod state;
 
-pub use server::Namesrv;
+pub use server::{Host, Namesrv};

@@ -1,16 +1,42 @@
 //! Start and end of a nameserver.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::handler::NamesrvHandler;
 use super::state::State;
-use crate::base::clock::SharedClock;
+use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::ProcessMark;
 use crate::base::{Error, ErrorKind, Result};
 use crate::config::{NamesrvConfig, ServerConfig};
 use crate::net::{self, Fence, Limits, Server};
+use crate::store::disk::{Disk, RealDisk};
+
+/// What a nameserver has of the host that it runs on: the parts that tests replace.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Where its files are.
+    pub disk: Arc<dyn Disk>,
+    /// Where its time comes from.
+    pub clock: SharedClock,
+    /// Who cannot reach it.
+    pub fence: Fence,
+    /// The source address of its outbound connections; `None` leaves it to the system.
+    pub bind: Option<IpAddr>,
+}
+
+impl Default for Host {
+    /// The host as it is.
+    fn default() -> Self {
+        Self {
+            disk: RealDisk::shared(),
+            clock: SystemClock::shared(),
+            fence: Fence::default(),
+            bind: None,
+        }
+    }
+}
 
 /// A running nameserver. Dropping it ends it as [`Namesrv::kill`] does.
 #[derive(Debug)]
@@ -29,7 +55,7 @@ impl Namesrv {
     /// [`ErrorKind::AddressInUse`], [`ErrorKind::Permission`] or [`ErrorKind::Io`] when the port
     /// cannot be bound; [`ErrorKind::Corrupt`] when the key-value configuration and its backup
     /// cannot be read; nothing is left running.
-    pub fn start(config: NamesrvConfig, clock: SharedClock) -> Result<Self> {
+    pub fn start(config: NamesrvConfig, host: Host) -> Result<Self> {
         let listener = listen_address(&config.server)?;
         let reactors = reactor_count(&config.server);
         let net_config = net::ServerConfig {
@@ -37,10 +63,10 @@ impl Namesrv {
             reactors,
             listeners: vec![(listener, 0)],
             limits: Limits::of_server(&config.server),
-            fence: Fence::default(),
-            clock: clock.clone(),
+            fence: host.fence.clone(),
+            clock: host.clock.clone(),
         };
-        let state = Arc::new(State::open(config, clock)?);
+        let state = Arc::new(State::open(config, host)?);
         let server = Server::start(net_config, |index, reactor| {
             state.add_reactor(reactor);
             Box::new(NamesrvHandler::new(index, Arc::clone(&state)))

@@ -1,5 +1,6 @@
 //! What the reactors of a nameserver share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ use parking_lot::{Mutex, RwLock};
 use super::cache::RouteCache;
 use super::kv::KvTable;
 use super::saver::Saver;
+use super::server::Host;
 use super::settings::Settings;
 use crate::base::Result;
 use crate::base::backoff::BackoffConfig;
 use crate::base::clock::SharedClock;
 use crate::config::NamesrvConfig;
-use crate::net::{Client, ClientConfig, ConnectionId, Limits, ReactorHandle};
+use crate::net::{Client, ClientConfig, ConnectionId, Fence, Limits, ReactorHandle};
 use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 use crate::protocol::request::ha::NotifyMinBrokerIdChangeRequest;
 use crate::route::{Expired, MinIdChange, RouteTable};
-use crate::store::disk::RealDisk;
 
 /// The route table, the stored tables, and the threads that serve them.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) saver: Saver,
     clock: SharedClock,
     started: Duration,
+    fence: Fence,
+    bind: Option<IpAddr>,
     reactors: Mutex<Vec<ReactorHandle>>,
     /// Made when brokers are first to be told something.
     client: Mutex<Option<Arc<Client>>>,
@@ -37,8 +40,13 @@ pub(super) struct State {
 
 impl State {
     /// Reads the stored tables.
-    pub(super) fn open(config: NamesrvConfig, clock: SharedClock) -> Result<Self> {
-        let disk = RealDisk::shared();
+    pub(super) fn open(config: NamesrvConfig, host: Host) -> Result<Self> {
+        let Host {
+            disk,
+            clock,
+            fence,
+            bind,
+        } = host;
         let kv = Arc::new(KvTable::open(
             config.kv_config_path.as_deref(),
             disk.clone(),
@@ -52,6 +60,8 @@ impl State {
             routes: RouteCache::default(),
             started: clock.monotonic(),
             clock,
+            fence,
+            bind,
             reactors: Mutex::new(Vec::new()),
             client: Mutex::new(None),
         })
@@ -149,7 +159,8 @@ impl State {
                     max: longest,
                     ..BackoffConfig::default()
                 },
-                ..ClientConfig::default()
+                bind: self.bind,
+                fence: self.fence.clone(),
             },
             self.clock.clone(),
         )?;
