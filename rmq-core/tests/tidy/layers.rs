@@ -44,7 +44,7 @@ pub(crate) const LAYERS: [(&str, &[&str]); 13] = [
 
 /// Crates that only some modules may use.
 const CRATES: [(&str, &[&str]); 14] = [
-    ("mio", &["net"]),
+    ("mio", &["net", "ha"]),
     ("socket2", &["net"]),
     ("memmap2", &["store"]),
     ("clap", &["bin"]),
