@@ -226,7 +226,20 @@ fn a_wrong_value_is_one_line_that_names_everything() {
         broker_error("namesrvAddr=host").contains("namesrvAddr=host: allowed are host:port pairs")
     );
     assert!(broker_error("namesrvAddr=h:0").contains("namesrvAddr=h:0"));
-    assert!(broker_error("brokerRole=SLAVE").contains("must be above 0"));
+    for (text, why) in [
+        ("brokerRole=SLAVE", "Slave's brokerId must be > 0"),
+        (
+            "brokerId=1",
+            "brokerRole=ASYNC_MASTER is the master of its group",
+        ),
+        ("brokerId=-1", "whose brokerId is 0"),
+        ("minInSyncReplicas=3", "at most inSyncReplicas=1"),
+        ("haMasterAddress=host", "allowed is host:port"),
+        ("haListenPort=10911", "taken by clients"),
+    ] {
+        let error = broker_error(text);
+        assert!(error.contains(why), "{text}: {error}");
+    }
     assert!(broker_error("brokerName=").contains("broker.conf:1: brokerName=: "));
     assert!(broker_error("listenPort=65535").contains("listenPort+1"));
     assert!(broker_error("listenPort=2").contains("listenPort-2"));
@@ -278,7 +291,7 @@ fn every_key_comes_back_and_secrets_do_not() {
 fn changes_at_run_time_tell_what_became_of_each_key() {
     let config = broker_of("brokerName=a");
     let update = properties(
-        "maxMessageSize=1024\nflushDiskType=SYNC_FLUSH\nhaHousekeepingInterval=1\nfoo=1\n\
+        "maxMessageSize=1024\nflushDiskType=SYNC_FLUSH\nputMessageTimeout=1\nfoo=1\n\
          traceOn=true",
     );
     let (changed, changes) = config.reload(&update).unwrap();
@@ -291,7 +304,7 @@ fn changes_at_run_time_tell_what_became_of_each_key() {
         [
             ("maxMessageSize", Outcome::Applied),
             ("flushDiskType", Outcome::NeedsRestart),
-            ("haHousekeepingInterval", Outcome::NoEffect),
+            ("putMessageTimeout", Outcome::NoEffect),
             ("foo", Outcome::Unknown),
             ("traceOn", Outcome::Unchanged),
         ]
@@ -305,7 +318,7 @@ fn changes_at_run_time_tell_what_became_of_each_key() {
     assert_eq!(
         rmq_core::config::KeyChange::summary(&changes),
         "applied: maxMessageSize; needs a restart: flushDiskType; \
-         accepted without effect: haHousekeepingInterval; unknown: foo; unchanged: traceOn"
+         accepted without effect: putMessageTimeout; unknown: foo; unchanged: traceOn"
     );
     // Asking again changes nothing, and going back is a change again.
     let (_, again) = changed
@@ -388,7 +401,7 @@ fn second_spellings_and_derived_values() {
         Some("false")
     );
     assert_eq!(config.store.consume_queue_file_bytes, 60);
-    let config = broker_of("brokerId=5\nregisterNameServerPeriod=1");
+    let config = broker_of("registerNameServerPeriod=1");
     assert_eq!((config.broker_id, config.register_interval_ms), (0, 10_000));
     let slave = broker_of("brokerId=1\nbrokerRole=SLAVE");
     assert_eq!((slave.broker_id, slave.memory_percent()), (1, 30));

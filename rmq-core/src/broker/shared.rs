@@ -15,6 +15,7 @@ use crate::broker::groups::Groups;
 use crate::broker::hold::waiter_bit;
 use crate::broker::locks::QueueLocks;
 use crate::broker::offsets::ConsumerOffsets;
+use crate::broker::pending::Marks;
 use crate::broker::stats::Stats;
 use crate::broker::topics::Topics;
 use crate::config::broker::BrokerConfig;
@@ -238,6 +239,21 @@ impl Shared {
             }
         }
         own.is_some_and(|own| waiters & waiter_bit(own) != 0)
+    }
+
+    /// How far the store is, for replies and held pulls.
+    #[must_use]
+    pub(crate) fn marks(&self) -> Marks {
+        let marks = self.store.watermarks();
+        // The promise first: what is promised is visible, now or a moment later.
+        let promised = marks.safe();
+        Marks {
+            promised,
+            visible: marks.safe(),
+            local: marks.safe(),
+            replicated: i64::MAX,
+            unavailable: false,
+        }
     }
 
     /// Notes whether a reactor has parked replies.

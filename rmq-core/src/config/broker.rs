@@ -519,14 +519,8 @@ impl ServerSettings for BrokerConfig {
                 return Err(layers.refuse(key, "allowed is a name of 1 to 255 bytes"));
             }
         }
-        match self.store.broker_role {
-            BrokerRole::Slave if self.broker_id <= 0 => {
-                return Err(layers.refuse("brokerId", "a slave's brokerId must be above 0"));
-            }
-            BrokerRole::Slave => {}
-            // As Apache does: what is no slave is the master of its group.
-            BrokerRole::AsyncMaster | BrokerRole::SyncMaster => self.broker_id = 0,
-        }
+        self.check_role()
+            .map_err(|(key, why)| layers.refuse(key, &why))?;
         self.derive_ports(layers)?;
         let entries = self.store.consume_queue_file_bytes.div_ceil(20);
         self.store.consume_queue_file_bytes = entries * 20;
@@ -540,6 +534,48 @@ impl ServerSettings for BrokerConfig {
 }
 
 impl BrokerConfig {
+    /// Whether the keys of the broker's role fit each other; else the key that does not and why.
+    ///
+    /// # Errors
+    /// The key to change and a sentence.
+    pub fn check_role(&self) -> std::result::Result<(), (&'static str, String)> {
+        let store = &self.store;
+        let (role, id) = (store.broker_role, self.broker_id);
+        if role == BrokerRole::Slave && id <= 0 {
+            return Err(("brokerId", "Slave's brokerId must be > 0".to_owned()));
+        }
+        if role != BrokerRole::Slave && id != 0 {
+            // Apache's broker takes it for 0: a slave whose role was forgotten would then be a
+            // second master, and copy nothing.
+            let why = format!(
+                "brokerRole={} is the master of its group, whose brokerId is 0; a slave has \
+                 brokerRole=SLAVE",
+                role.word()
+            );
+            return Err(("brokerId", why));
+        }
+        // A SYNC_MASTER waits for one slave at least, whatever inSyncReplicas says.
+        if store.min_in_sync_replicas > store.in_sync_replicas.max(2) {
+            let why = format!(
+                "allowed is at most inSyncReplicas={}: no sender waits for more copies than that",
+                store.in_sync_replicas
+            );
+            return Err(("minInSyncReplicas", why));
+        }
+        if let Some(address) = &store.ha_master_address
+            && !is_host_and_port(address)
+        {
+            let why = "allowed is host:port such as 192.168.1.11:10912";
+            return Err(("haMasterAddress", why.to_owned()));
+        }
+        let taken = [self.server.listen_port, self.vip_port()];
+        if store.ha_listen_port != 0 && taken.contains(&store.ha_listen_port) {
+            let why = "listenPort and listenPort-2 are taken by clients";
+            return Err(("haListenPort", why.to_owned()));
+        }
+        Ok(())
+    }
+
     fn derive_ports(&mut self, layers: &Layers<'_>) -> Result<()> {
         let port = self.server.listen_port;
         if port == 0 {

@@ -133,6 +133,38 @@ settings! {
                 "Share of the host's memory whose newest messages count as in memory.";
             ha_listen_port: u16, "haListenPort" = is("0").range(0, 65_535),
                 "Port that slaves replicate from; 0 is listenPort+1.";
+            ha_heartbeat_ms: u64, "haSendHeartbeatInterval" = is("5000").range(10, HOUR_MS).ms(),
+                "Pause between heartbeats on an idle replication connection.";
+            ha_housekeeping_ms: u64, "haHousekeepingInterval" =
+                is("20000").range(100, HOUR_MS).ms(),
+                "Silence after which a replication connection is closed.";
+            ha_batch_bytes: usize, "haTransferBatchSize" = is("32768").range(1024, GIB).bytes(),
+                "Bytes sent to a slave at once.";
+            ha_master_address: Option<String>, "haMasterAddress" = absent().important(),
+                "Address (host:port) that a slave replicates from; left out the nameserver tells \
+                 it.";
+            ha_max_gap_bytes: u64, "haMaxGapNotInSync" =
+                is("268435456").range(0, i64::MAX).bytes().alias("haSlaveFallbehindMax"),
+                "Lag at which a slave is no longer in sync.";
+            slave_timeout_ms: u64, "slaveTimeout" = is("3000").range(1, HOUR_MS).ms(),
+                "Time a sender waits for slaves before it is told FLUSH_SLAVE_TIMEOUT; a slave \
+                 that lags longer is no longer in sync.";
+            in_sync_replicas: u32, "inSyncReplicas" = is("1").range(0, 1000).important(),
+                "Copies, this broker's included, that a SYNC_MASTER waits for; it always waits for \
+                 at least one slave.";
+            min_in_sync_replicas: u32, "minInSyncReplicas" = is("1").range(0, 1000).important(),
+                "Copies in sync, this broker's included, below which a SYNC_MASTER refuses \
+                 messages.";
+            auto_in_sync_replicas: bool, "enableAutoInSyncReplicas" = is("false").important(),
+                "Lets a SYNC_MASTER wait for as many copies as are in sync, from minInSyncReplicas \
+                 to inSyncReplicas.";
+            ha_flow_control: bool, "haFlowControlEnable" = is("false").important(),
+                "Limits the speed of replication.";
+            ha_bytes_per_second: u64, "maxHaTransferByteInSecond" =
+                is("104857600").range(1024, i64::MAX).bytes(),
+                "That limit for each slave.";
+            offset_check_in_slave: bool, "offsetCheckInSlave" = is("false").reload(),
+                "Lets a slave correct wrong pull offsets.";
         }
         accepted {
             "flushCommitLogTimed": Bool = is("true").important(),
@@ -146,10 +178,6 @@ settings! {
             "destroyMapedFileIntervalForcibly": Long =
                 is("120000").range(0, HOUR_MS).ms(),
                 "Time that readers are given to let go of a deleted file.";
-            "offsetCheckInSlave": Bool = is("false"),
-                "Corrects wrong pull offsets on a slave too.";
-            "haSlaveFallbehindMax": Int = is("268435456"),
-                "Name of haMaxGapNotInSync in RocketMQ 4.";
             "storePathDLedgerCommitLog": Text = absent().immutable().important(),
                 "Folder of the DLedger log.";
             "storePathEpochFile": Text = absent().immutable().important(), "File of master epochs.";
@@ -251,16 +279,7 @@ settings! {
             "maxMsgsNumBatch": Int = is("64"), "Most messages that a query answers.";
             "messageIndexSafe": Bool = is("false").important(),
                 "Flushes an index file when it is full.";
-            "haSendHeartbeatInterval": Int = is("5000"), "Pause between heartbeats to slaves.";
-            "haHousekeepingInterval": Int = is("20000"),
-                "Silence after which a replication connection is closed.";
-            "haTransferBatchSize": Int = is("32768"), "Bytes sent to a slave at once.";
-            "haMasterAddress": Text = absent().important(),
-                "Address a slave replicates from; empty lets the nameserver tell it.";
-            "haMaxGapNotInSync": Int = is("268435456"),
-                "Lag in bytes at which a slave is no longer in sync.";
             "putMessageTimeout": Int = is("8000"), "Time allowed to store and copy a message.";
-            "slaveTimeout": Int = is("3000"), "Time allowed to a slave to confirm a message.";
             "flushDelayOffsetInterval": Long = is("10000"),
                 "How often delivery offsets of delay levels are written.";
             "warmMapedFileEnable": Bool = is("false"), "Touches every page of a new file.";
@@ -341,18 +360,8 @@ settings! {
                 "Sends that may wait for flush or slaves.";
             "totalReplicas": Int = is("1").important(),
                 "Brokers of the group, with acting masters.";
-            "inSyncReplicas": Int = is("1").important(),
-                "Copies, this broker's included, that a synchronous master waits for.";
-            "minInSyncReplicas": Int = is("1").important(),
-                "Copies below which messages are refused.";
             "allAckInSyncStateSet": Bool = is("false").important(),
                 "Waits for the whole in-sync set of the controller.";
-            "enableAutoInSyncReplicas": Bool = is("false").important(),
-                "Waits for fewer copies when brokers are missing.";
-            "haFlowControlEnable": Bool = is("false").important(),
-                "Limits the speed of replication.";
-            "maxHaTransferByteInSecond": Long = is("104857600"),
-                "Bytes a second sent to one slave.";
             "haMaxTimeSlaveNotCatchup": Long = is("15000"),
                 "Time a slave may lag before it leaves the in-sync set.";
             "syncMasterFlushOffsetWhenStartup": Bool = is("false"),

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::base::thread;
 use crate::broker::control::Task;
 use crate::broker::hold::HoldTable;
-use crate::broker::pending::PendingReplies;
+use crate::broker::pending::{PendingReplies, Settled};
 use crate::broker::processors;
 use crate::broker::reply::{Answer, Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
@@ -188,37 +188,30 @@ impl DataHandler {
         }
     }
 
-    /// Releases parked replies up to the watermark and tells held pulls of what can be seen now.
-    fn release_pending(&mut self, io: &mut Io<'_>) {
+    /// Answers parked replies whose time has come, and tells held pulls of what can be seen now.
+    fn settle_pending(&mut self, io: &mut Io<'_>) {
         if self.pending.is_empty() {
             return;
         }
-        let safe = self.shared.store.watermarks().safe();
+        let (marks, now_ms) = (self.shared.marks(), self.now_ms());
         let shared = &self.shared;
         let (index, awake) = (self.index, &mut self.awake);
-        self.pending.release(safe, |waiting, reply| {
-            if !reply.is_empty()
-                && let Some(mut out) = io.out(waiting.conn)
-            {
-                out.buffer().extend_from_slice(reply);
-            }
-            if shared.announce(&waiting.queue, Some(index)) {
-                note(awake, &waiting.queue);
-            }
-        });
+        self.pending
+            .settle(&marks, now_ms, |waiting, settled| match settled {
+                Settled::Reply(reply, verdict) => {
+                    if let Some(mut out) = io.out(waiting.conn) {
+                        send::finish_reply(reply, verdict, out.buffer());
+                    }
+                }
+                Settled::Visible => {
+                    if shared.announce(&waiting.queue, Some(index)) {
+                        note(awake, &waiting.queue);
+                    }
+                }
+            });
         if self.pending.is_empty() {
             self.shared.set_parked(self.index, false);
         }
-    }
-
-    fn expire_pending(&mut self, io: &mut Io<'_>, now_ms: u64) {
-        self.pending.expire(now_ms, |waiting, reply| {
-            if let Some(late) = send::late_reply(reply)
-                && let Some(mut out) = io.out(waiting.conn)
-            {
-                late.encode(out.buffer());
-            }
-        });
     }
 
     fn take_mail(&mut self, io: &mut Io<'_>) {
@@ -310,14 +303,13 @@ impl Handler for DataHandler {
     fn woken(&mut self, io: &mut Io<'_>) {
         self.refresh_config();
         self.take_mail(io);
-        self.release_pending(io);
+        self.settle_pending(io);
         self.end_turn(io);
     }
 
     fn tick(&mut self, io: &mut Io<'_>, now: Duration) -> Option<Duration> {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        self.release_pending(io);
-        self.expire_pending(io, now_ms);
+        self.settle_pending(io);
         for held in self.held.take_expired(now_ms) {
             self.answer_expired(io, held);
         }

@@ -8,10 +8,12 @@ use super::{DataHandler, note};
 use crate::base::ErrorKind;
 use crate::broker::control::{NewTopic, Task};
 use crate::broker::names;
+use crate::broker::pending::{Deadlines, Verdict};
 use crate::broker::processors;
 use crate::broker::reply::Refusal;
 use crate::broker::shared::Shared;
 use crate::broker::topics::PERM_WRITE;
+use crate::config::BrokerRole;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, Io};
 use crate::protocol::code::ResponseCode;
@@ -404,9 +406,21 @@ impl DataHandler {
         Ok(())
     }
 
+    /// Until when a sender waits whose message is appended now.
+    fn deadlines(&self) -> Deadlines {
+        let (now_ms, store) = (self.now_ms(), &self.config.store);
+        Deadlines {
+            flush_ms: now_ms + store.sync_flush_timeout_ms,
+            slave_ms: match store.broker_role {
+                BrokerRole::SyncMaster => now_ms + store.slave_timeout_ms,
+                BrokerRole::AsyncMaster | BrokerRole::Slave => u64::MAX,
+            },
+        }
+    }
+
     fn reply_to_staged(&mut self, io: &mut Io<'_>, conn: ConnectionId, batch: &AppendBatch<'_>) {
-        let safe = self.shared.store.watermarks().safe();
-        let deadline_ms = self.now_ms() + self.config.store.sync_flush_timeout_ms;
+        let marks = self.shared.marks();
+        let deadlines = self.deadlines();
         let staged = std::mem::take(&mut self.stage.staged);
         let (mut stored, mut bytes) = (0, 0);
         let mut parked = false;
@@ -429,33 +443,31 @@ impl DataHandler {
                 .map(|one| one.len as u64)
                 .sum::<u64>();
             let end = last.end();
-            let seen_now = end <= safe;
+            let seen_now = end <= marks.visible;
             if seen_now && self.shared.announce(&send.queue, Some(self.index)) {
                 note(&mut self.awake, &send.queue);
             }
-            if seen_now || !send.wait {
-                if !send.head.is_oneway()
-                    && let Some(mut out) = io.out(conn)
-                {
-                    encode_reply(
-                        &mut self.stage,
-                        self.shared.store_host(),
-                        send,
-                        batch,
-                        out.buffer(),
-                    );
-                }
-                if seen_now {
-                    continue;
-                }
+            let verdict = match send.wait {
+                true => marks.verdict(end),
+                false => Some(Verdict::Kept),
+            };
+            let (stage, store_host) = (&mut self.stage, self.shared.store_host());
+            let awaited = !send.head.is_oneway();
+            if let Some(verdict) = verdict
+                && awaited
+                && let Some(mut out) = io.out(conn)
+            {
+                encode_reply(stage, store_host, (send, verdict), batch, out.buffer());
+            }
+            if seen_now && (verdict.is_some() || !awaited) {
+                continue;
             }
             // Parked with its reply, or, when nobody waits for one, for the news alone.
-            let reply = send.wait && !send.head.is_oneway();
-            let (stage, store_host) = (&mut self.stage, self.shared.store_host());
+            let reply = verdict.is_none() && awaited;
             self.pending
-                .push(end, deadline_ms, conn, Arc::clone(&send.queue), |out| {
+                .push(end, deadlines, conn, Arc::clone(&send.queue), |out| {
                     if reply {
-                        encode_reply(stage, store_host, send, batch, out);
+                        encode_reply(stage, store_host, (send, Verdict::Kept), batch, out);
                     }
                 });
             parked = true;
@@ -464,7 +476,7 @@ impl DataHandler {
         if parked {
             self.shared.set_parked(self.index, true);
             // The watermark may have moved between the append and the bit.
-            self.release_pending(io);
+            self.settle_pending(io);
         }
         let totals = &self.shared.stats.totals;
         totals.put_messages.fetch_add(stored, Relaxed);
@@ -546,7 +558,7 @@ fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
 fn encode_reply(
     stage: &mut SendStage,
     store_host: SocketAddr,
-    send: &StagedSend,
+    (send, verdict): (&StagedSend, Verdict),
     batch: &AppendBatch<'_>,
     out: &mut Vec<u8>,
 ) {
@@ -571,17 +583,32 @@ fn encode_reply(
         region: Some(&stage.region),
         trace_on: Some(stage.trace_on),
     };
-    fast::encode_response(
-        out,
-        &Reply::success(send.serialize, send.head.opaque),
-        &response,
-    );
+    let reply = Reply {
+        code: code_of(verdict),
+        ..Reply::success(send.serialize, send.head.opaque)
+    };
+    fast::encode_response(out, &reply, &response);
 }
 
-/// Makes the success that waited too long into what the sender is told instead.
-pub(super) fn late_reply(reply: &[u8]) -> Option<Command> {
-    let (frame, _) = frame::next_frame(reply, frame::LIMIT_DEFAULT).ok()??;
-    let mut command = Command::decode(frame).ok()?;
-    command.code = ResponseCode::FLUSH_DISK_TIMEOUT.value();
-    Some(command)
+fn code_of(verdict: Verdict) -> ResponseCode {
+    match verdict {
+        Verdict::Kept => ResponseCode::SUCCESS,
+        Verdict::SlaveNotAvailable => ResponseCode::SLAVE_NOT_AVAILABLE,
+        Verdict::FlushSlaveTimeout => ResponseCode::FLUSH_SLAVE_TIMEOUT,
+        Verdict::FlushDiskTimeout => ResponseCode::FLUSH_DISK_TIMEOUT,
+    }
+}
+
+/// Writes a parked reply: the success that it was encoded as, or what the sender is told instead.
+pub(super) fn finish_reply(reply: &[u8], verdict: Verdict, out: &mut Vec<u8>) {
+    if verdict == Verdict::Kept {
+        out.extend_from_slice(reply);
+        return;
+    }
+    if let Ok(Some((frame, _))) = frame::next_frame(reply, frame::LIMIT_DEFAULT)
+        && let Ok(mut command) = Command::decode(frame)
+    {
+        command.code = code_of(verdict).value();
+        command.encode(out);
+    }
 }
