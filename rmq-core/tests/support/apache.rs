@@ -215,6 +215,13 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Writes a line to its standard input, which must be a pipe.
+    pub(crate) fn say(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut();
+        let input = input.expect("standard input is piped");
+        writeln!(input, "{line}").expect("it listens");
+    }
+
     /// Waits until the output has the text at or after that byte.
     pub(crate) fn await_output(&mut self, text: &str, from: usize, limit: Duration) {
         let deadline = Deadline::after(limit);
@@ -620,9 +627,7 @@ impl Load {
     /// Ends the sending, waits until everything is consumed, and holds the history against what a
     /// queue promises. Returns the counts, or what is wrong.
     pub(crate) fn finish(mut self) -> Result<String, String> {
-        let input = self.process.child.stdin.as_mut();
-        let input = input.expect("standard input is piped");
-        input.write_all(b"stop\n").expect("the load listens");
+        self.process.say("stop");
         let ended = self.process.await_end(Duration::from_secs(120));
         let last = tail(&self.process.log, 3);
         let mut history = client("5.5.0", "History", &self.dir);

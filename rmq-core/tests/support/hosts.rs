@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -17,13 +18,19 @@ use nix::sched::{CloneFlags, setns};
 const PREFIX: &str = "rmqtest-";
 
 fn ip(words: &str) -> Result<(), String> {
-    let ran = Command::new("ip").args(words.split_whitespace()).output();
-    let output = ran.map_err(|error| format!("ip: {error}"))?;
+    run("ip", words)
+}
+
+fn run(program: &str, words: &str) -> Result<(), String> {
+    let ran = Command::new(program)
+        .args(words.split_whitespace())
+        .output();
+    let output = ran.map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let told = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {words}: {}", told.trim()))
+    Err(format!("{program} {words}: {}", told.trim()))
 }
 
 /// Removes what a test run that was killed has left.
@@ -69,17 +76,22 @@ impl Host {
 
     /// Runs `work` on a thread that has this host's network; threads it starts have it too.
     pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(Path::new("/run/netns").join(&self.name)).unwrap();
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-                work()
-            });
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        within(&self.name, work)
     }
+}
+
+/// The same for the host with this name.
+pub(crate) fn within<T: Send>(host: &str, work: impl FnOnce() -> T + Send) -> T {
+    let namespace = File::open(Path::new("/run/netns").join(host)).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        });
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 impl Drop for Host {
@@ -121,4 +133,120 @@ fn cabled() -> Result<[Host; 2], String> {
         host.ip("link set eth0 up")?;
     }
     Ok([a, b])
+}
+
+/// Many hosts on one switch: 192.168.1.11 and so on, the interfaces called eth0. A host is known by
+/// its number, from 0.
+pub(crate) struct Network {
+    switch: Host,
+    hosts: Vec<Host>,
+}
+
+/// A card that nobody has: frames for it are lost.
+const NOBODY: &str = "02:00:00:00:00:fe";
+const FIRST_ADDRESS: usize = 11;
+/// What a slow link holds back before it drops.
+const QUEUE: Duration = Duration::from_millis(500);
+
+impl Network {
+    /// `None` where namespaces cannot be made.
+    pub(crate) fn new(count: usize) -> Option<Self> {
+        remove_stale();
+        Self::make(count).map_err(|cause| unavailable(&cause)).ok()
+    }
+
+    fn make(count: usize) -> Result<Self, String> {
+        let switch = Host::new()?;
+        switch.ip("link add switch type bridge")?;
+        switch.ip("link set switch up")?;
+        let mut network = Self {
+            switch,
+            hosts: Vec::new(),
+        };
+        for number in 0..count {
+            let host = Host::new()?;
+            let switch = &network.switch;
+            let port = port(number);
+            host.ip(&format!(
+                "link add eth0 type veth peer name {port} netns {}",
+                switch.name
+            ))?;
+            switch.ip(&format!("link set {port} master switch"))?;
+            switch.ip(&format!("link set {port} up"))?;
+            let address = Self::address(number);
+            host.ip(&format!("addr add {address}/24 dev eth0"))?;
+            host.ip("link set eth0 up")?;
+            network.hosts.push(host);
+        }
+        Ok(network)
+    }
+
+    pub(crate) fn address(host: usize) -> String {
+        format!("192.168.1.{}", FIRST_ADDRESS + host)
+    }
+
+    pub(crate) fn host(&self, host: usize) -> &Host {
+        &self.hosts[host]
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// From now on nothing that one host sends reaches the other, without either being told.
+    pub(crate) fn cut(&self, from: usize, to: usize) {
+        let to = Self::address(to);
+        let words = format!("neigh replace {to} lladdr {NOBODY} dev eth0 nud permanent");
+        self.hosts[from].ip(&words).unwrap();
+    }
+
+    /// Takes `cut` back; nothing happens when nothing was cut.
+    pub(crate) fn heal(&self, from: usize, to: usize) {
+        let words = format!("neigh del {} dev eth0", Self::address(to));
+        let _was_not_cut = self.hosts[from].ip(&words);
+    }
+
+    /// Lets the host send and receive so many kilobits a second.
+    pub(crate) fn slow(&self, host: usize, kilobits: u32) {
+        let limit = format!(
+            "root tbf rate {kilobits}kbit burst 32kb latency {}ms",
+            QUEUE.as_millis()
+        );
+        self.qdisc(host, "replace", &limit).unwrap();
+    }
+
+    /// Takes `slow` back.
+    pub(crate) fn restore(&self, host: usize) {
+        self.qdisc(host, "del", "root").unwrap();
+    }
+
+    fn qdisc(&self, host: usize, verb: &str, words: &str) -> Result<(), String> {
+        let ends = [
+            (&self.hosts[host], "eth0".to_owned()),
+            (&self.switch, port(host)),
+        ];
+        for (at, device) in ends {
+            let namespace = &at.name;
+            run(
+                "tc",
+                &format!("-n {namespace} qdisc {verb} dev {device} {words}"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Pulls the host's cable out of the switch.
+    pub(crate) fn unplug(&self, host: usize) {
+        let words = format!("link set {} down", port(host));
+        self.switch.ip(&words).unwrap();
+    }
+
+    pub(crate) fn plug(&self, host: usize) {
+        let words = format!("link set {} up", port(host));
+        self.switch.ip(&words).unwrap();
+    }
+}
+
+fn port(host: usize) -> String {
+    format!("port{host}")
 }

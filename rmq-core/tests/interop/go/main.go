@@ -2,6 +2,8 @@
 // "ok NAME" or "FAIL NAME REASON", and ends with status 1 when one failed.
 //
 //	-n NAMESRV -brokers ADDR,ADDR [-only a,b] [-threads 4] [-log FILE]
+//
+// With "traffic" as its first argument it is one client of a run with faults (traffic.go).
 package main
 
 import (
@@ -100,6 +102,10 @@ func runOne(item scenario, s *scope) string {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "traffic" {
+		runTraffic(os.Args[2:])
+		return
+	}
 	namesrv := flag.String("n", "", "nameserver address")
 	brokers := flag.String("brokers", "", "addresses of the masters")
 	only := flag.String("only", "", "names of scenarios")
