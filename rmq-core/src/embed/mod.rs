@@ -4,13 +4,15 @@
 //! handled, and after `close` (or a drop, which is a kill) no thread and no descriptor is left.
 
 mod broker;
+pub mod cluster;
 mod namesrv;
 mod storage;
 pub mod version;
 
 pub use broker::Broker;
+pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use namesrv::NameServer;
 pub use storage::Storage;
 
 pub use crate::base::{Error, ErrorKind, Result};
-pub use crate::config::{BrokerConfig, NamesrvConfig, Properties, ServerSettings};
+pub use crate::config::{BrokerConfig, FlushDiskType, NamesrvConfig, Properties, ServerSettings};

@@ -70,16 +70,21 @@ impl Fence {
 
     /// Makes several one-way cuts (from, to) at once.
     pub fn cut_all(&self, pairs: impl IntoIterator<Item = (IpAddr, IpAddr)>) {
-        let plain = |(from, to): (IpAddr, IpAddr)| (from.to_canonical(), to.to_canonical());
-        self.change(|rules| rules.cuts.extend(pairs.into_iter().map(plain)));
+        self.change(|rules| rules.cuts.extend(pairs.into_iter().map(canonical)));
     }
 
     /// Takes a one-way cut back.
     pub fn heal(&self, from: IpAddr, to: IpAddr) {
-        let pair = (from.to_canonical(), to.to_canonical());
+        let pair = canonical((from, to));
         self.change(|rules| {
             rules.cuts.remove(&pair);
         });
+    }
+
+    /// Makes these one-way cuts (from, to) and takes every other back, at once.
+    pub fn set_cuts(&self, pairs: impl IntoIterator<Item = (IpAddr, IpAddr)>) {
+        let cuts = pairs.into_iter().map(canonical).collect();
+        self.change(|rules| rules.cuts = cuts);
     }
 
     /// Takes every one-way cut back. Who is isolated stays so.
@@ -137,10 +142,15 @@ impl Fence {
     }
 }
 
+/// IPv4 addresses mapped to IPv6 are the same addresses.
+fn canonical((from, to): (IpAddr, IpAddr)) -> (IpAddr, IpAddr) {
+    (from.to_canonical(), to.to_canonical())
+}
+
 impl State {
     #[cold]
     fn cuts(&self, from: IpAddr, to: IpAddr) -> bool {
-        let (from, to) = (from.to_canonical(), to.to_canonical());
+        let (from, to) = canonical((from, to));
         let rules = self.rules.read();
         rules.isolated.contains(&from)
             || rules.isolated.contains(&to)
@@ -209,8 +219,10 @@ mod tests {
         same.heal(a, b);
         assert!(!fence.is_cut(a, b));
         fence.cut_all([(a, b), (b, c)]);
+        fence.set_cuts([(b, c), (c, a)]);
+        assert!(!fence.is_cut(a, b) && fence.is_cut(b, c) && fence.is_cut(c, a));
         fence.heal_all();
-        assert!(!fence.parts(a, b) && !fence.parts(b, c));
+        assert!(!fence.parts(a, c) && !fence.parts(b, c));
     }
 
     #[test]

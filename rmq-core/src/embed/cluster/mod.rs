@@ -1,0 +1,376 @@
+//! A whole cluster in this process, for tests: any of RocketMQ's deployments on addresses of its
+//! own, whose members can be killed, paused, wiped, cut off and started again.
+
+mod addresses;
+mod member;
+mod network;
+mod options;
+mod ready;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::addresses::Block;
+use self::member::Member;
+pub use self::options::{
+    CLIENTS, ClusterOptions, ClusterStorage, Deployment, Keys, MemberName, Role,
+};
+use super::Storage;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::thread::{self, ProcessMark};
+use crate::base::{Error, ErrorKind, Result};
+use crate::net::Fence;
+
+/// How long `Cluster::start` waits for its members to find each other.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Time for a member's end beyond its deadline, before it is left behind.
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
+
+/// A running cluster. Usable from any thread; dropping it kills every member.
+///
+/// Every member has a loopback address of its own (127.x.y.z) and keeps it, and its port, for
+/// life. Ports are Apache's where those are free: a broker is at port 10911, a nameserver at 9876.
+/// Whoever connects from 127.0.0.1, which is where sockets on this host come from unless they are
+/// told otherwise, counts as the member [`CLIENTS`] in partitions.
+///
+/// Members are named `namesrv-0`, `broker-a` (a master), `broker-a-s` (its slave), `broker-a-s2`
+/// (its second); a broker's name with an id works too: `("broker-a", 1)`. A name that is unknown
+/// is `NotFound` everywhere.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use rmq_core::embed::{Cluster, ClusterOptions, Deployment};
+/// let cluster = Cluster::start(ClusterOptions::new(Deployment::Masters(2)))?;
+/// println!("clients connect to {}", cluster.nameserver_addresses());
+/// cluster.kill("broker-a")?;
+/// cluster.start_member("broker-a")?;
+/// cluster.partition(&[&["broker-b"]])?;
+/// cluster.heal();
+/// cluster.close(Duration::from_secs(10))?;
+/// # Ok::<(), rmq_core::embed::Error>(())
+/// ```
+pub struct Cluster {
+    members: Vec<Arc<Member>>,
+    fence: Fence,
+    closed: AtomicBool,
+    process: ProcessMark,
+    // After the members, which store there and have these addresses.
+    held: Mutex<Option<Held>>,
+}
+
+/// What goes away with the cluster.
+#[derive(Debug)]
+struct Held {
+    _storage: Option<Storage>,
+    _block: Block,
+}
+
+/// How a member does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MemberStatus {
+    /// Its name in the cluster.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Where clients reach it.
+    pub address: SocketAddr,
+    /// The folder that it stores in.
+    pub folder: PathBuf,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+impl Cluster {
+    /// Starts a cluster. When this returns every broker is registered with every nameserver.
+    ///
+    /// `Invalid`: the options ask for what is no cluster, or a key or value is wrong. `Timeout`:
+    /// the members did not find each other. Whatever was started is gone then.
+    pub fn start(options: ClusterOptions) -> Result<Self> {
+        let roles = options.members()?;
+        let block = Block::claim()?;
+        let (storage, folder) = match &options.storage {
+            ClusterStorage::Temporary => {
+                let storage = Storage::temporary()?;
+                let folder = storage.path().to_owned();
+                (Some(storage), folder)
+            }
+            ClusterStorage::Directory(folder) => (None, folder.clone()),
+        };
+        let mut nameservers = Vec::new();
+        let mut members = Vec::with_capacity(roles.len());
+        for (number, role) in roles.into_iter().enumerate() {
+            let ip = block.address(number);
+            let address = match &role {
+                Role::Nameserver(_) => addresses::nameserver_address(ip)?,
+                Role::Broker { .. } => addresses::broker_address(ip)?,
+            };
+            if let Role::Nameserver(_) = role {
+                nameservers.push(address.to_string());
+            }
+            let folder = folder.join(role.member_name());
+            let member = Member::new(role, address, folder, &nameservers, &options)?;
+            members.push(Arc::new(member));
+        }
+        let cluster = Self {
+            members,
+            fence: Fence::default(),
+            closed: AtomicBool::new(false),
+            process: ProcessMark::current(),
+            held: Mutex::new(Some(Held {
+                _storage: storage,
+                _block: block,
+            })),
+        };
+        for member in &cluster.members {
+            member.start(&cluster.fence, &cluster.closed)?;
+        }
+        cluster.await_ready(START_PATIENCE)?;
+        Ok(cluster)
+    }
+
+    /// Waits until every broker that runs is registered with every nameserver that runs; paused
+    /// members are not waited for. `Timeout` says who is missing.
+    pub fn await_ready(&self, deadline: Duration) -> Result<()> {
+        let running =
+            |member: &&Arc<Member>| member.is_running() && !member.paused.load(Ordering::SeqCst);
+        let (mut nameservers, mut brokers) = (Vec::new(), Vec::new());
+        for member in self.members.iter().filter(running) {
+            match &member.role {
+                Role::Nameserver(_) => nameservers.push((member.name.clone(), member.address)),
+                Role::Broker { name, id } => brokers.push(ready::Expected {
+                    broker: name.clone(),
+                    id: *id,
+                    address: member.address,
+                }),
+            }
+        }
+        ready::await_registered(&nameservers, &brokers, deadline)
+    }
+
+    /// The nameservers as clients take them: `127.70.1.1:9876;127.70.1.2:9876`.
+    #[must_use]
+    pub fn nameserver_addresses(&self) -> String {
+        let nameservers = self.members.iter().filter(|member| !member.is_broker());
+        let addresses: Vec<String> = nameservers
+            .map(|member| member.address.to_string())
+            .collect();
+        addresses.join(";")
+    }
+
+    /// Where clients reach a member; the same for its whole life, whether it runs or not.
+    pub fn address(&self, member: impl Into<MemberName>) -> Result<SocketAddr> {
+        Ok(self.find(&member.into())?.address)
+    }
+
+    /// Whether a member runs.
+    pub fn is_running(&self, member: impl Into<MemberName>) -> Result<bool> {
+        Ok(self.find(&member.into())?.is_running())
+    }
+
+    /// How a member does.
+    pub fn status(&self, member: impl Into<MemberName>) -> Result<MemberStatus> {
+        Ok(status(self.find(&member.into())?))
+    }
+
+    /// How every member does, nameservers first, a master before its slaves.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberStatus> {
+        self.members.iter().map(status).collect()
+    }
+
+    /// Ends a member as a crash would: nothing is flushed, answered or unregistered; its
+    /// connections break. What its system had in memory stays, as it does when a process dies.
+    /// A member that does not run is left as it is.
+    pub fn kill(&self, member: impl Into<MemberName>) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        member.kill();
+        self.end_pause(member);
+        Ok(())
+    }
+
+    /// Ends a member cleanly within `deadline`. One that does not run is left as it is.
+    pub fn close_member(&self, member: impl Into<MemberName>, deadline: Duration) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        self.end_pause(member);
+        member.close(deadline)
+    }
+
+    /// Starts a member on what it stored before, at the address and port that it had. It accepts
+    /// requests when this returns; `await_ready` waits until the others know it. `Invalid`: it
+    /// runs.
+    pub fn start_member(&self, member: impl Into<MemberName>) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        member.start(&self.fence, &self.closed)
+    }
+
+    /// Closes a member if it runs and starts it again. `kill` and `start_member` are the restart
+    /// after a crash.
+    pub fn restart(&self, member: impl Into<MemberName>, deadline: Duration) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        self.end_pause(member);
+        member.close(deadline)?;
+        member.start(&self.fence, &self.closed)
+    }
+
+    /// Kills a member, if it runs, and removes everything it stored: its disk is gone.
+    pub fn wipe(&self, member: impl Into<MemberName>) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        let wiped = member.wipe();
+        self.end_pause(member);
+        wiped
+    }
+
+    /// Stops a member's traffic, both ways: to everybody else it looks like a process that was
+    /// stopped (SIGSTOP). Its connections stay and what is sent to it waits; its own timers run
+    /// on, which those of a stopped process do not.
+    pub fn pause(&self, member: impl Into<MemberName>) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        member.paused.store(true, Ordering::SeqCst);
+        self.fence.isolate(member.ip());
+        Ok(())
+    }
+
+    /// Lets a paused member go on where it was.
+    pub fn resume(&self, member: impl Into<MemberName>) -> Result<()> {
+        let member = self.usable(&member.into())?;
+        self.end_pause(member);
+        Ok(())
+    }
+
+    fn end_pause(&self, member: &Member) {
+        member.paused.store(false, Ordering::SeqCst);
+        self.fence.restore(member.ip());
+    }
+
+    /// Divides the network: whoever shares no group does not see each other, in place of all cuts
+    /// that were there before. Whoever is in no group belongs to one more, with the others that
+    /// are in none; whoever is in several groups bridges them. [`CLIENTS`] stands for everybody
+    /// outside.
+    ///
+    /// Nothing is closed: what is sent across waits, connections across are not made, as when
+    /// packets are lost.
+    pub fn partition(&self, groups: &[&[&str]]) -> Result<()> {
+        let mut everybody: Vec<IpAddr> = self.members.iter().map(|member| member.ip()).collect();
+        everybody.push(Ipv4Addr::LOCALHOST.into());
+        let resolve = |name: &&str| self.ip_of(&(*name).into());
+        let groups = groups
+            .iter()
+            .map(|group| group.iter().map(resolve).collect())
+            .collect::<Result<Vec<Vec<IpAddr>>>>()?;
+        self.fence.set_cuts(network::partition(&everybody, &groups));
+        Ok(())
+    }
+
+    /// Keeps what `from` sends from `to`, besides what is cut already; the other direction stays
+    /// as it is.
+    pub fn cut(&self, from: impl Into<MemberName>, to: impl Into<MemberName>) -> Result<()> {
+        let (from, to) = (self.ip_of(&from.into())?, self.ip_of(&to.into())?);
+        self.fence.cut(from, to);
+        Ok(())
+    }
+
+    /// Ends every partition and cut. Paused members stay paused.
+    pub fn heal(&self) {
+        self.fence.heal_all();
+    }
+
+    /// Closes every member cleanly, brokers before nameservers, and removes temporary storage. The
+    /// network is healed first, so that everybody can take leave. What does not end within
+    /// `deadline` is killed, and the first failure is returned. A second call does nothing.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.process.check("close cluster")?;
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.fence.heal_all();
+        for member in &self.members {
+            self.end_pause(member);
+        }
+        let clock = SystemClock::new();
+        let (brokers, nameservers): (Vec<_>, Vec<_>) =
+            self.members.iter().partition(|member| member.is_broker());
+        let mut outcome = Ok(());
+        for members in [brokers, nameservers] {
+            let left = deadline.saturating_sub(clock.monotonic());
+            outcome = outcome.and(close_all(&members, left));
+        }
+        self.held.lock().take();
+        outcome
+    }
+
+    fn find(&self, name: &MemberName) -> Result<&Arc<Member>> {
+        self.members
+            .iter()
+            .find(|member| member.name == name.0)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self.members.iter().map(|one| one.name.as_str()).collect();
+                let context = format!("there is no {name} among {}", names.join(", "));
+                Error::new(ErrorKind::NotFound, "find member", context)
+            })
+    }
+
+    fn usable(&self, name: &MemberName) -> Result<&Arc<Member>> {
+        self.process.check("use cluster")?;
+        self.find(name)
+    }
+
+    fn ip_of(&self, name: &MemberName) -> Result<IpAddr> {
+        match name.0.as_str() {
+            CLIENTS => Ok(Ipv4Addr::LOCALHOST.into()),
+            _ => Ok(self.find(name)?.ip()),
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("members", &self.members())
+            .field("fence", &self.fence)
+            .finish_non_exhaustive()
+    }
+}
+
+fn status(member: &Arc<Member>) -> MemberStatus {
+    MemberStatus {
+        name: member.name.clone(),
+        role: member.role.clone(),
+        address: member.address,
+        folder: member.folder.clone(),
+        running: member.is_running(),
+        paused: member.paused.load(Ordering::SeqCst),
+    }
+}
+
+/// Closes members side by side.
+fn close_all(members: &[&Arc<Member>], deadline: Duration) -> Result<()> {
+    let mut outcome = Ok(());
+    let mut closing = Vec::new();
+    for &member in members.iter().filter(|member| member.is_running()) {
+        let (closed, result) = (Arc::clone(member), Arc::new(Mutex::new(Ok(()))));
+        let told = Arc::clone(&result);
+        let thread = thread::spawn("rmq-cluster-close", move || {
+            *told.lock() = closed.close(deadline);
+        });
+        match thread {
+            Ok(thread) => closing.push((thread, result)),
+            // Without a thread it is closed here.
+            Err(_) => outcome = outcome.and(member.close(deadline)),
+        }
+    }
+    for (thread, result) in closing {
+        let ended = thread.join_deadline(deadline + CLOSE_GRACE);
+        let closed = std::mem::replace(&mut *result.lock(), Ok(()));
+        outcome = outcome.and(closed).and(ended);
+    }
+    outcome
+}
