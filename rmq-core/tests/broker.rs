@@ -235,7 +235,7 @@ fn kinds_that_are_not_built_are_refused() {
     let fixture = Fixture::new(FlushDiskType::AsyncFlush);
     fixture.create_topic("T", 1);
     for (properties, code) in [
-        ("DELAY\u{1}3\u{2}", ResponseCode::MESSAGE_ILLEGAL),
+        ("DELAY\u{1}x\u{2}", ResponseCode::MESSAGE_ILLEGAL),
         (
             "TIMER_DELAY_MS\u{1}3000\u{2}",
             ResponseCode::MESSAGE_ILLEGAL,

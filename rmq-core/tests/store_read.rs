@@ -226,7 +226,7 @@ fn push(store: &Store, record: &NewRecord<'_>, queue: &Arc<Queue>, delay_ms: Opt
     let mut batch = store.new_batch();
     match delay_ms {
         Some(delay_ms) => batch
-            .push_delayed(record, Arc::clone(queue), delay_ms)
+            .push_delayed(record, record.body, Arc::clone(queue), delay_ms)
             .unwrap(),
         None => batch.push(record, Arc::clone(queue), 0).unwrap(),
     }

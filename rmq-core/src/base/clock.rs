@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
+
 /// A source of wall-clock and monotonic time. Cheap and callable from any thread.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch; may jump.
@@ -15,7 +17,15 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
+    /// Has `hook` called after each jump of a clock that knows when it jumps, so that who sleeps
+    /// until a time looks again. The hook is forgotten when it returns false; it must not block.
+    fn on_jump(&self, hook: JumpHook) {
+        drop(hook);
+    }
 }
+
+/// What [`Clock::on_jump`] calls; false when it is not to be called again.
+pub type JumpHook = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
@@ -70,10 +80,19 @@ impl Clock for SystemClock {
 }
 
 /// A clock that stands still until it is moved.
-#[derive(Debug)]
 pub struct ManualClock {
     wall_ms: AtomicI64,
     monotonic_ms: AtomicI64,
+    hooks: Mutex<Vec<JumpHook>>,
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock")
+            .field("wall_ms", &self.wall_ms)
+            .field("monotonic_ms", &self.monotonic_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ManualClock {
@@ -83,7 +102,12 @@ impl ManualClock {
         Arc::new(Self {
             wall_ms: AtomicI64::new(wall_ms),
             monotonic_ms: AtomicI64::new(0),
+            hooks: Mutex::default(),
         })
+    }
+
+    fn jumped(&self) {
+        self.hooks.lock().retain(|hook| hook());
     }
 
     /// Moves both times forward.
@@ -91,11 +115,13 @@ impl ManualClock {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.wall_ms.fetch_add(ms, Ordering::SeqCst);
         self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
+        self.jumped();
     }
 
     /// Sets the wall clock alone, as an operator or NTP would.
     pub fn set_wall_ms(&self, wall_ms: i64) {
         self.wall_ms.store(wall_ms, Ordering::SeqCst);
+        self.jumped();
     }
 }
 
@@ -106,5 +132,9 @@ impl Clock for ManualClock {
 
     fn monotonic(&self) -> Duration {
         Duration::from_millis(self.monotonic_ms.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn on_jump(&self, hook: JumpHook) {
+        self.hooks.lock().push(hook);
     }
 }

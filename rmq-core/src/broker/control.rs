@@ -79,28 +79,42 @@ pub(crate) struct Context<'a> {
     pub(crate) peer: SocketAddr,
 }
 
+/// The files that the control thread writes at intervals.
+#[derive(Debug)]
+pub(crate) struct ControlFiles {
+    /// Committed offsets: `consumerOffset.json`.
+    pub(crate) offsets: MetadataFile,
+    /// How far delayed messages were delivered: `delayOffset.json`.
+    pub(crate) delays: MetadataFile,
+}
+
 /// The state of the control thread.
 #[derive(Debug)]
 pub(crate) struct Control {
     shared: Arc<Shared>,
-    offsets_file: MetadataFile,
+    files: ControlFiles,
     persisted_offsets: u64,
+    persisted_delays: u64,
     next_sample_ms: u64,
     next_persist_ms: u64,
+    next_delays_ms: u64,
     next_expire_ms: u64,
 }
 
 impl Control {
-    /// The control plane of a broker whose offsets live in `offsets_file`.
+    /// The control plane of a broker whose tables live in `files`.
     #[must_use]
-    pub(crate) fn new(shared: Arc<Shared>, offsets_file: MetadataFile) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, files: ControlFiles) -> Self {
         let persisted_offsets = shared.offsets.version();
+        let persisted_delays = shared.schedule.version();
         Self {
             shared,
-            offsets_file,
+            files,
             persisted_offsets,
+            persisted_delays,
             next_sample_ms: 0,
             next_persist_ms: 0,
+            next_delays_ms: 0,
             next_expire_ms: 0,
         }
     }
@@ -121,6 +135,7 @@ impl Control {
         }
         if persist_at_end() {
             self.persist_offsets();
+            self.persist_delays();
         }
     }
 
@@ -211,6 +226,11 @@ impl Control {
             let interval_ms = self.shared.config().flush_offsets_interval_ms;
             self.next_persist_ms = now_ms + interval_ms.max(1);
         }
+        if now_ms >= self.next_delays_ms {
+            self.persist_delays();
+            let interval_ms = self.shared.config().store.flush_delays_interval_ms;
+            self.next_delays_ms = now_ms + interval_ms.max(1);
+        }
         if now_ms >= self.next_expire_ms {
             self.expire(now_ms);
             self.next_expire_ms = now_ms + EXPIRE_INTERVAL_MS;
@@ -218,6 +238,7 @@ impl Control {
         let next_ms = self
             .next_sample_ms
             .min(self.next_persist_ms)
+            .min(self.next_delays_ms)
             .min(self.next_expire_ms);
         next_ms.saturating_sub(now_ms).max(1)
     }
@@ -240,9 +261,21 @@ impl Control {
             return;
         }
         let bytes = processors::offset::encode_file(&self.shared, version);
-        match self.offsets_file.save(&bytes) {
+        match self.files.offsets.save(&bytes) {
             Ok(()) => self.persisted_offsets = version,
             Err(error) => tracing::error!(%error, "consumer offsets could not be written"),
+        }
+    }
+
+    fn persist_delays(&mut self) {
+        let version = self.shared.schedule.version();
+        if version == self.persisted_delays {
+            return;
+        }
+        let table = self.shared.schedule.table(self.shared.clock.wall_ms());
+        match self.files.delays.save(&table.encode_file()) {
+            Ok(()) => self.persisted_delays = version,
+            Err(error) => tracing::error!(%error, "delay offsets could not be written"),
         }
     }
 }

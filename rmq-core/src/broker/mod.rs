@@ -18,6 +18,7 @@ mod pending;
 mod processors;
 mod registration;
 mod reply;
+mod schedule;
 mod server;
 mod shared;
 mod stats;

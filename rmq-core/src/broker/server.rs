@@ -13,18 +13,20 @@ use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::cold::ColdReader;
-use crate::broker::control::Control;
+use crate::broker::control::{Control, ControlFiles};
 use crate::broker::groups::Groups;
 use crate::broker::handler::DataHandler;
 use crate::broker::interfaces;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::options;
 use crate::broker::registration::Registration;
+use crate::broker::schedule::Schedule;
+use crate::broker::schedule::deliverer::Deliverer;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
-use crate::protocol::body::offset::ConsumerOffsetTable;
+use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use crate::store::{Disk, MetadataFile, RealDisk, Store};
 
 /// The listener that everybody uses.
@@ -65,6 +67,7 @@ pub struct Broker {
     client: Arc<Client>,
     registration: Arc<Registration>,
     persist_at_end: Arc<AtomicBool>,
+    schedule: JoinHandle,
     threads: Mutex<Vec<JoinHandle>>,
     stopped: AtomicBool,
     process: ProcessMark,
@@ -134,6 +137,10 @@ impl Broker {
         let offsets = ConsumerOffsets::default();
         let stored = offsets_file.load(ConsumerOffsetTable::decode)?;
         offsets.load(stored.map(|table| table.offsets).unwrap_or_default());
+        let delays_file = file("delayOffset.json");
+        let delays = delays_file
+            .load(DelayOffsetTable::decode)?
+            .unwrap_or_default();
         let groups_file = file("subscriptionGroup.json");
         let listen = interfaces::bind_address(&config)?;
         let main = SocketAddr::new(listen, config.server.listen_port);
@@ -153,6 +160,7 @@ impl Broker {
             topics: Topics::open(file("topics.json"), &config, Arc::clone(clock))?,
             groups: Groups::open(groups_file, &config, Arc::clone(clock))?,
             offsets,
+            schedule: Schedule::new(store.options().delay_levels_ms.clone(), delays),
             cold: ColdReader::start()?,
             store: Arc::clone(store),
             clock: Arc::clone(clock),
@@ -166,7 +174,11 @@ impl Broker {
         let server = Server::start(server_config, move |index, _reactor| {
             Box::new(DataHandler::new(Arc::clone(&handlers), usize::from(index)))
         })?;
-        Self::finish(shared, server, &address, offsets_file, host)
+        let files = ControlFiles {
+            offsets: offsets_file,
+            delays: delays_file,
+        };
+        Self::finish(shared, server, &address, files, host)
     }
 
     /// Starts what needs the port: everything but the reactors themselves.
@@ -174,7 +186,7 @@ impl Broker {
         shared: Arc<Shared>,
         server: Server,
         address: &interfaces::Choice,
-        offsets_file: MetadataFile,
+        files: ControlFiles,
         host: &Host,
     ) -> Result<Self> {
         let port = server.local_addr(MAIN).map_or(0, |bound| bound.port());
@@ -219,11 +231,12 @@ impl Broker {
         ));
         let persist_at_end = Arc::new(AtomicBool::new(false));
 
-        let control = Control::new(Arc::clone(&shared), offsets_file);
+        let control = Control::new(Arc::clone(&shared), files);
         let persist = Arc::clone(&persist_at_end);
         let control = thread::spawn("rmq-broker-control", move || {
             control.run(|| persist.load(Ordering::Acquire));
         })?;
+        let schedule = start_schedule(&shared)?;
         registration.register();
         let registering = Arc::clone(&registration);
         let register = thread::spawn("rmq-broker-register", move || registering.run())?;
@@ -233,6 +246,7 @@ impl Broker {
             client,
             registration,
             persist_at_end,
+            schedule,
             threads: Mutex::new(vec![control, register]),
             stopped: AtomicBool::new(false),
             process: ProcessMark::current(),
@@ -266,6 +280,9 @@ impl Broker {
                 first.get_or_insert(error);
             }
         };
+        // Before the control thread, which writes at its end how far delayed messages came.
+        self.shared.schedule.close(true);
+        keep(self.schedule.join_deadline(deadline));
         self.persist_at_end.store(true, Ordering::Release);
         self.shared.control.close();
         for thread in self.threads.lock().drain(..) {
@@ -292,9 +309,10 @@ impl Broker {
         }
         self.shared.registration.close();
         self.shared.control.close();
+        self.shared.schedule.close(false);
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
-        for thread in self.threads.lock().drain(..) {
+        for thread in self.threads.lock().iter().chain([&self.schedule]) {
             if let Err(error) = thread.join_deadline(deadline) {
                 tracing::warn!(%error, "a thread outlived its broker");
             }
@@ -308,6 +326,22 @@ impl Broker {
             }
         }
     }
+}
+
+/// Starts the thread that delivers delayed messages.
+fn start_schedule(shared: &Arc<Shared>) -> Result<JoinHandle> {
+    let jumped = Arc::downgrade(shared);
+    shared
+        .clock
+        .on_jump(Box::new(move || match jumped.upgrade() {
+            Some(shared) => {
+                shared.schedule.ring();
+                true
+            }
+            None => false,
+        }));
+    let deliverer = Deliverer::new(Arc::clone(shared));
+    thread::spawn("rmq-broker-schedule", move || deliverer.run())
 }
 
 impl Drop for Broker {

@@ -16,8 +16,10 @@ use crate::broker::hold::waiter_bit;
 use crate::broker::locks::QueueLocks;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::pending::Marks;
+use crate::broker::schedule::Schedule;
 use crate::broker::stats::Stats;
 use crate::broker::topics::Topics;
+use crate::config::BrokerRole;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::store::{Queue, Store};
@@ -75,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) locks: Mutex<QueueLocks>,
     /// Counters.
     pub(crate) stats: Stats,
+    /// Delayed messages.
+    pub(crate) schedule: Schedule,
     /// Reads of what is not in memory.
     pub(crate) cold: ColdReader,
     /// Work for the control thread.
@@ -105,6 +109,8 @@ pub(crate) struct SharedParts {
     pub(crate) groups: Groups,
     /// See `Shared::offsets`.
     pub(crate) offsets: ConsumerOffsets,
+    /// See `Shared::schedule`.
+    pub(crate) schedule: Schedule,
     /// See `Shared::cold`.
     pub(crate) cold: ColdReader,
     /// The address that clients are given; its port may be set later.
@@ -142,6 +148,7 @@ impl Shared {
             consumers: RwLock::default(),
             producers: Mutex::default(),
             locks: Mutex::new(locks),
+            schedule: parts.schedule,
             cold: parts.cold,
             store_ip: parts.store_host.ip(),
             store_port: AtomicU16::new(parts.store_host.port()),
@@ -158,6 +165,12 @@ impl Shared {
     #[must_use]
     pub(crate) fn config(&self) -> Arc<BrokerConfig> {
         Arc::clone(&self.config.read())
+    }
+
+    /// Whether this broker takes messages and delivers delayed ones.
+    #[must_use]
+    pub(crate) fn is_master(&self) -> bool {
+        self.config.read().store.broker_role != BrokerRole::Slave
     }
 
     /// The address that clients are given and that records carry.
@@ -268,6 +281,7 @@ impl Shared {
 
     /// Wakes the reactors that have parked replies; the flush thread calls it.
     pub(crate) fn on_progress(&self) {
+        self.schedule.on_progress();
         let parked = self.parked.load(Ordering::SeqCst);
         for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
             if parked & waiter_bit(index) != 0 {

@@ -83,6 +83,9 @@ settings! {
             delay_levels: DelayLevels, "messageDelayLevel" =
                 is("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"),
                 "Delays of the delay levels, level 1 first.";
+            flush_delays_interval_ms: u64, "flushDelayOffsetInterval" =
+                is("10000").range(10, HOUR_MS).ms(),
+                "Pause between writings of how far delayed messages were delivered.";
             delete_when: HourList, "deleteWhen" = is("04").reload().important(),
                 "Hours of the day at which expired files are deleted.";
             reserved_hours: u32, "fileReservedTime" =
@@ -280,8 +283,6 @@ settings! {
             "messageIndexSafe": Bool = is("false").important(),
                 "Flushes an index file when it is full.";
             "putMessageTimeout": Int = is("8000"), "Time allowed to store and copy a message.";
-            "flushDelayOffsetInterval": Long = is("10000"),
-                "How often delivery offsets of delay levels are written.";
             "warmMapedFileEnable": Bool = is("false"), "Touches every page of a new file.";
             "debugLockEnable": Bool = is("false"), "Logs how long the append lock is held.";
             "duplicationEnable": Bool = is("false"),

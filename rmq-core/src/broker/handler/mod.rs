@@ -3,6 +3,7 @@
 //! Sends, pulls and offset commits are answered here, on the thread that read them. Everything else
 //! is handed to the control thread.
 
+mod delayed;
 mod pull;
 mod send;
 

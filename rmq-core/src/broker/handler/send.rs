@@ -11,6 +11,7 @@ use crate::broker::names;
 use crate::broker::pending::{Deadlines, Verdict};
 use crate::broker::processors;
 use crate::broker::reply::Refusal;
+use crate::broker::schedule::DelayLevel;
 use crate::broker::shared::Shared;
 use crate::broker::topics::PERM_WRITE;
 use crate::config::BrokerRole;
@@ -33,7 +34,10 @@ use crate::store::{AppendBatch, AppendError, Queue};
 struct StagedSend {
     head: Head,
     serialize: Serialize,
+    /// Where its records go.
     queue: Arc<Queue>,
+    /// Of a delayed message the level, and the queue that the sender asked for.
+    delay: Option<(DelayLevel, i32)>,
     /// The first of its records in the batch, and how many.
     first: usize,
     count: usize,
@@ -289,6 +293,7 @@ impl DataHandler {
             found = properties::scan(text);
         }
         refuse_unbuilt(&found)?;
+        let waiting = self.waiting(request.topic, origin.queue.id(), text, &found)?;
         let ids_from = self.stage.ids.len();
         let mut extra: &[u8] = &self.stage.broker_properties;
         let with_id;
@@ -308,15 +313,22 @@ impl DataHandler {
         let record = origin.record(request, frame.body, text, extra);
         let tags_code = tag::tags_code(found.get(Scanned::Tags).unwrap_or_default());
         let first = batch.len();
-        let queue = Arc::clone(&origin.queue);
-        if let Err(error) = batch.push_with_body(&record, frame.body, queue, tags_code) {
+        let pushed = match &waiting {
+            None => {
+                let queue = Arc::clone(&origin.queue);
+                batch.push_with_body(&record, frame.body, queue, tags_code)
+            }
+            Some(waiting) => waiting.push(&record, frame.body, batch),
+        };
+        if let Err(error) = pushed {
             self.stage.ids.truncate(ids_from);
             return Err(refusal_of(&self.config, &error.into()).into());
         }
         self.stage.staged.push(StagedSend {
             head: *head,
             serialize: frame.serialize,
-            queue: origin.queue,
+            delay: waiting.as_ref().map(|one| (one.level, origin.queue.id())),
+            queue: waiting.map_or(origin.queue, |waiting| waiting.queue),
             first,
             count: 1,
             wait: found.waits_for_store(),
@@ -343,7 +355,7 @@ impl DataHandler {
         }
         let common = request.properties.unwrap_or_default().as_bytes();
         let found = properties::scan(common);
-        refuse_unbuilt(&found)?;
+        refuse_in_batch(&found)?;
         let mut extra = common.to_vec();
         if !extra.is_empty() && extra.last() != Some(&properties::PROPERTY_SEPARATOR) {
             extra.push(properties::PROPERTY_SEPARATOR);
@@ -373,7 +385,7 @@ impl DataHandler {
                 flag: message.flag,
                 ..origin.record(request, message.body, message.properties, &extra)
             };
-            let staged = refuse_unbuilt(&own).and_then(|()| {
+            let staged = refuse_in_batch(&own).and_then(|()| {
                 let tags_code = tag::tags_code(own.get(Scanned::Tags).unwrap_or_default());
                 batch
                     .push_with_body(&record, message.body, Arc::clone(&origin.queue), tags_code)
@@ -397,6 +409,7 @@ impl DataHandler {
         self.stage.staged.push(StagedSend {
             head: *head,
             serialize: frame.serialize,
+            delay: None,
             queue: origin.queue,
             first,
             count,
@@ -442,6 +455,9 @@ impl DataHandler {
                 .flatten()
                 .map(|one| one.len as u64)
                 .sum::<u64>();
+            if let Some((level, _)) = send.delay {
+                self.shared.schedule.appended(level);
+            }
             let end = last.end();
             let seen_now = end <= marks.visible;
             if seen_now && self.shared.announce(&send.queue, Some(self.index)) {
@@ -523,11 +539,21 @@ fn refuse_unbuilt(found: &properties::Scan<'_>) -> Result<(), Refusal> {
         let remark = "transaction messages are not served by this broker";
         return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
     }
-    if found.delay_level().unwrap_or(1) > 0 || found.has_timer() {
-        let remark = "delayed and timed messages are not served by this broker";
+    // A delay level goes before a time.
+    if found.has_timer() && found.delay_level().is_some_and(|level| level <= 0) {
+        let remark = "timed messages are not served by this broker";
         return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
     }
     Ok(())
+}
+
+/// The messages of a batch cannot be delayed.
+fn refuse_in_batch(found: &properties::Scan<'_>) -> Result<(), Refusal> {
+    if found.delay_level().unwrap_or(1) > 0 {
+        let remark = "the message is illegal: a batch cannot be delayed";
+        return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
+    }
+    refuse_unbuilt(found)
 }
 
 fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
@@ -575,7 +601,7 @@ fn encode_reply(
     let unique_id = std::str::from_utf8(&stage.ids[send.unique_id.clone()]).unwrap_or_default();
     let response = SendResponse {
         msg_id: std::str::from_utf8(&stage.message_id).unwrap_or_default(),
-        queue_id: send.queue.id(),
+        queue_id: send.delay.map_or(send.queue.id(), |(_, asked)| asked),
         queue_offset: first_offset.unwrap_or_default(),
         transaction_id: Some(unique_id),
         batch_uniq_id: None,

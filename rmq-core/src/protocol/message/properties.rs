@@ -192,11 +192,17 @@ pub fn find_str<'a>(text: &'a [u8], name: &str) -> Option<&'a str> {
 ///
 /// Returns whether anything was left out.
 pub fn remove(text: &[u8], name: &str, out: &mut Vec<u8>) -> bool {
+    remove_all(text, &[name], out)
+}
+
+/// As [`remove`], for the properties called by one of `names`.
+pub fn remove_all(text: &[u8], names: &[&str], out: &mut Vec<u8>) -> bool {
+    let is_named = |p: Property<'_>| names.iter().any(|name| p.name == name.as_bytes());
     let mut removed = false;
     let mut rest = text;
     while !rest.is_empty() {
         let (segment, after) = next_segment(rest);
-        if split_segment(segment).is_some_and(|p| p.name == name.as_bytes()) {
+        if split_segment(segment).is_some_and(is_named) {
             removed = true;
         } else {
             out.extend_from_slice(&rest[..rest.len() - after.len()]);
@@ -532,6 +538,13 @@ mod tests {
         out.clear();
         assert!(!remove(b"b\x012", "a", &mut out));
         assert_eq!(out, b"b\x012");
+        out.clear();
+        assert!(remove_all(
+            b"a\x011\x02b\x012\x02c\x013",
+            &["c", "a"],
+            &mut out
+        ));
+        assert_eq!(out, b"b\x012\x02");
     }
 
     #[test]

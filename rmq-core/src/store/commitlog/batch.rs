@@ -189,14 +189,16 @@ impl<'a> AppendBatch<'a> {
         self.stage(record, body, queue, TagsCode::Is(tags_code))
     }
 
-    /// Adds a record of the schedule topic that is due `delay_ms` after it was stored.
+    /// As [`push_with_body`](Self::push_with_body), for a record of the schedule topic that is due
+    /// `delay_ms` after it was stored.
     pub fn push_delayed(
         &mut self,
-        record: &NewRecord<'a>,
+        record: &NewRecord<'_>,
+        body: &'a [u8],
         queue: Arc<Queue>,
         delay_ms: i64,
     ) -> Result<(), RecordError> {
-        self.stage(record, record.body, queue, TagsCode::After(delay_ms))
+        self.stage(record, body, queue, TagsCode::After(delay_ms))
     }
 
     fn stage(
