@@ -58,7 +58,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(3);
 pub struct Cluster {
     members: Vec<Arc<Member>>,
     fence: Fence,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
     process: ProcessMark,
     // After the members, which store there and have these addresses.
     held: Mutex<Option<Held>>,
@@ -123,15 +123,18 @@ impl Cluster {
         let cluster = Self {
             members,
             fence: Fence::default(),
-            closed: AtomicBool::new(false),
+            closed: Arc::default(),
             process: ProcessMark::current(),
             held: Mutex::new(Some(Held {
                 _storage: storage,
                 _block: block,
             })),
         };
-        for member in &cluster.members {
-            member.start(&cluster.fence, &cluster.closed)?;
+        // A broker looks for its nameservers when it starts, and a slave for its master.
+        for rank in [Rank::Nameserver, Rank::Master, Rank::Slave] {
+            let (fence, closed) = (cluster.fence.clone(), Arc::clone(&cluster.closed));
+            let start = move |member: &Member| member.start(&fence, &closed);
+            side_by_side(&cluster.of_rank(rank), START_PATIENCE, start)?;
         }
         cluster.await_ready(START_PATIENCE)?;
         Ok(cluster)
@@ -296,15 +299,21 @@ impl Cluster {
             self.end_pause(member);
         }
         let clock = SystemClock::new();
-        let (brokers, nameservers): (Vec<_>, Vec<_>) =
-            self.members.iter().partition(|member| member.is_broker());
         let mut outcome = Ok(());
-        for members in [brokers, nameservers] {
+        // Slaves take what their masters still write; brokers take leave of nameservers.
+        for rank in [Rank::Master, Rank::Slave, Rank::Nameserver] {
             let left = deadline.saturating_sub(clock.monotonic());
-            outcome = outcome.and(close_all(&members, left));
+            let close = move |member: &Member| member.close(left);
+            let closed = side_by_side(&self.of_rank(rank), left + CLOSE_GRACE, close);
+            outcome = outcome.and(closed);
         }
         self.held.lock().take();
         outcome
+    }
+
+    fn of_rank(&self, rank: Rank) -> Vec<&Arc<Member>> {
+        let members = self.members.iter();
+        members.filter(|one| Rank::of(&one.role) == rank).collect()
     }
 
     fn find(&self, name: &MemberName) -> Result<&Arc<Member>> {
@@ -340,6 +349,24 @@ impl fmt::Debug for Cluster {
     }
 }
 
+/// What starts and ends together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    Nameserver,
+    Master,
+    Slave,
+}
+
+impl Rank {
+    fn of(role: &Role) -> Self {
+        match role {
+            Role::Nameserver(_) => Self::Nameserver,
+            Role::Broker { id: 0, .. } => Self::Master,
+            Role::Broker { .. } => Self::Slave,
+        }
+    }
+}
+
 fn status(member: &Arc<Member>) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
@@ -351,26 +378,29 @@ fn status(member: &Arc<Member>) -> MemberStatus {
     }
 }
 
-/// Closes members side by side.
-fn close_all(members: &[&Arc<Member>], deadline: Duration) -> Result<()> {
+/// Does the same to several members side by side and waits for them at most for `deadline`. The
+/// first failure is returned when all are done.
+fn side_by_side(
+    members: &[&Arc<Member>],
+    deadline: Duration,
+    act: impl Fn(&Member) -> Result<()> + Clone + Send + 'static,
+) -> Result<()> {
     let mut outcome = Ok(());
-    let mut closing = Vec::new();
-    for &member in members.iter().filter(|member| member.is_running()) {
-        let (closed, result) = (Arc::clone(member), Arc::new(Mutex::new(Ok(()))));
-        let told = Arc::clone(&result);
-        let thread = thread::spawn("rmq-cluster-close", move || {
-            *told.lock() = closed.close(deadline);
-        });
+    let mut acting = Vec::new();
+    for &member in members {
+        let (acted_on, result) = (Arc::clone(member), Arc::new(Mutex::new(Ok(()))));
+        let (told, act) = (Arc::clone(&result), act.clone());
+        let thread = thread::spawn("rmq-cluster", move || *told.lock() = act(&acted_on));
         match thread {
-            Ok(thread) => closing.push((thread, result)),
-            // Without a thread it is closed here.
-            Err(_) => outcome = outcome.and(member.close(deadline)),
+            Ok(thread) => acting.push((thread, result)),
+            Err(error) => outcome = outcome.and(Err(error)),
         }
     }
-    for (thread, result) in closing {
-        let ended = thread.join_deadline(deadline + CLOSE_GRACE);
-        let closed = std::mem::replace(&mut *result.lock(), Ok(()));
-        outcome = outcome.and(closed).and(ended);
+    let clock = SystemClock::new();
+    for (thread, result) in acting {
+        let ended = thread.join_deadline(deadline.saturating_sub(clock.monotonic()));
+        let acted = std::mem::replace(&mut *result.lock(), Ok(()));
+        outcome = outcome.and(acted).and(ended);
     }
     outcome
 }
