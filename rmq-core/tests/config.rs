@@ -212,6 +212,11 @@ fn a_wrong_value_is_one_line_that_names_everything() {
             "broker.conf:1: listenPort=70000: allowed is a whole number from 0 to 65535"
         )
     );
+    assert_eq!(
+        broker_error("storePathCommitLog=/a,/b"),
+        "read configuration: broker.conf:1: storePathCommitLog=/a,/b: several folders for one \
+         commit log are not supported"
+    );
     let error = broker_error("fileReservedTime=ten\nautoCreateTopicEnable=yes\ndeleteWhen=25");
     assert!(
         error.contains("broker.conf:") && error.ends_with("(and 2 more wrong values)"),

@@ -399,3 +399,30 @@ fn cold_records_are_told() {
     );
     store.close(LONG).unwrap();
 }
+
+#[test]
+fn a_close_that_comes_too_early_keeps_the_store_locked_and_may_be_tried_again() {
+    let (clock, gate) = (clock(), Arc::new(Mutex::new(())));
+    let disk = mem(&clock);
+    let background = StoreOptions {
+        background: true,
+        ..options(FlushMode::Sync)
+    };
+    let store = open(background.clone(), &disk, &clock);
+    let progress = Progress::of(&store);
+    let hook = Arc::clone(&gate);
+    store.on_progress(Box::new(move || drop(hook.lock())));
+    let closed = gate.lock();
+    put(&store, "t", 0, b"kept").unwrap();
+    progress.wait(|| progress.calls() > 0);
+    let early = store.close(Duration::from_millis(30)).unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::Timeout);
+    let second = Store::open(background.clone(), disk.shared(), Arc::clone(&clock) as _);
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Locked);
+    drop(closed);
+    store.close(LONG).unwrap();
+    store.close(LONG).unwrap();
+    let again = open(background, &disk, &clock);
+    assert_eq!(bodies(&again, "t", 0, 0), [b"kept"]);
+    again.close(LONG).unwrap();
+}

@@ -522,6 +522,15 @@ impl ServerSettings for BrokerConfig {
         self.check_role()
             .map_err(|(key, why)| layers.refuse(key, &why))?;
         self.derive_ports(layers)?;
+        if self
+            .store
+            .commitlog_dir
+            .as_ref()
+            .is_some_and(|dir| dir.contains(','))
+        {
+            let why = "several folders for one commit log are not supported";
+            return Err(layers.refuse("storePathCommitLog", why));
+        }
         let entries = self.store.consume_queue_file_bytes.div_ceil(20);
         self.store.consume_queue_file_bytes = entries * 20;
         self.register_interval_ms = self.register_interval_ms.clamp(10_000, 60_000);

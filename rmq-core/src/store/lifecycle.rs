@@ -373,19 +373,23 @@ impl Store {
     /// Closes the store: refuses appends, makes everything durable, lets go of the lock. Reading
     /// what was read before goes on working. A second call does nothing.
     ///
-    /// `Timeout`: a thread did not end in time; the store counts as not closed.
+    /// `Timeout`: a thread did not end in time. The store keeps its lock, and may be closed again.
     pub fn close(&self, deadline: Duration) -> Result<()> {
         self.process.check("store.close")?;
-        let Some(running) = self.running.lock().take() else {
+        let mut running = self.running.lock();
+        let Some(parts) = &*running else {
             return Ok(());
         };
         self.stop_appends();
-        join(&running.threads, deadline)?;
+        // On an error everything stays: a thread that may still write must not meet another broker.
+        join(&parts.threads, deadline)?;
         let closed = self.core.flush_log().and_then(|()| {
             self.core.write_queues(true)?;
             self.core.log.drop_ahead()?;
             self.abort.remove(&*self.core.disk)
         });
+        *running = None;
+        drop(running);
         self.core.progress();
         closed
     }
@@ -396,10 +400,12 @@ impl Store {
         if !self.process.is_current() {
             return;
         }
-        if let Some(running) = self.running.lock().take() {
+        let mut running = self.running.lock();
+        if let Some(parts) = running.take() {
             self.stop_appends();
-            if let Err(error) = join(&running.threads, KILL_DEADLINE) {
-                tracing::error!(%error, "a thread of the store does not end");
+            if let Err(error) = join(&parts.threads, KILL_DEADLINE) {
+                tracing::error!(%error, "a thread of the store does not end; it stays locked");
+                std::mem::forget(parts);
             }
         }
     }
