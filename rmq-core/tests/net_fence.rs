@@ -346,6 +346,11 @@ fn ends_come_in_time_behind_a_fence() {
     client.call(&addr, command(1, b""), LONG).unwrap();
     fence.isolate(here);
     client.oneway(&addr, command(1, b"never sent")).unwrap();
+    let killed = client_at(address(3), &fence, Limits::default());
+    killed.oneway(&addr, command(1, b"never sent")).unwrap();
+    killed.kill().unwrap();
+    let error = killed.call(&addr, command(1, b""), LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
     let short = Duration::from_millis(100);
     client.close(short).unwrap();
     server.shutdown(short).unwrap();

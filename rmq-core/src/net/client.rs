@@ -310,17 +310,25 @@ impl Client {
         self.thread
             .join_deadline(deadline.saturating_add(JOIN_GRACE))
     }
+
+    /// Ends at once: calls in flight fail with `Closed`, nothing more is written. Errors as for
+    /// `close`; in a forked child nothing is done.
+    pub fn kill(&self) -> Result<()> {
+        self.process.check("net.kill")?;
+        self.shared.closed.store(true, Ordering::Relaxed);
+        self.handle.kill();
+        if self.thread.is_current() {
+            return Ok(());
+        }
+        self.thread.join_deadline(JOIN_GRACE)
+    }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if !self.process.is_current() || self.thread.is_finished() {
-            return;
-        }
-        self.shared.closed.store(true, Ordering::Relaxed);
-        self.handle.kill();
-        if !self.thread.is_current()
-            && let Err(error) = self.thread.join_deadline(JOIN_GRACE)
+        if self.process.is_current()
+            && !self.thread.is_finished()
+            && let Err(error) = self.kill()
         {
             tracing::error!(client = self.thread.name(), %error, "a client did not end");
         }
