@@ -151,6 +151,28 @@ fn losing_the_connection_fails_its_calls_at_once_and_the_next_call_reconnects() 
 }
 
 #[test]
+fn a_lost_connection_is_told_and_a_closed_one_is_not() {
+    let (server, _) = echo(Limits::default());
+    let (client, addr) = (client(ClientConfig::default()), addr_of(&server));
+    let (sender, lost) = mpsc::channel();
+    client.on_disconnect(move |addr| sender.send(addr.to_owned()).unwrap());
+    // Refused is not lost.
+    client
+        .call("127.0.0.1:1", command(1, b""), LONG)
+        .unwrap_err();
+    client.call(&addr, command(1, b""), LONG).unwrap();
+    server.kill().unwrap();
+    assert_eq!(lost.recv_timeout(LONG).unwrap(), addr);
+    let (other, _) = echo(Limits::default());
+    client
+        .call(&addr_of(&other), command(1, b""), LONG)
+        .unwrap();
+    client.close(LONG).unwrap();
+    drop(client);
+    assert!(lost.recv_timeout(LONG).is_err(), "told of its own close");
+}
+
+#[test]
 fn a_server_that_drops_connections_at_once_is_not_hammered() {
     let listener = TcpListener::bind(any_port()).unwrap();
     let addr = listener.local_addr().unwrap().to_string();

@@ -129,6 +129,7 @@ impl Client {
             next_opaque: AtomicI32::new(1),
             closed: AtomicBool::new(false),
             on_request: RwLock::new(None),
+            on_disconnect: RwLock::new(None),
         });
         let max_frame_bytes = limits.max_frame_bytes;
         let handler = Driver {
@@ -285,6 +286,13 @@ impl Client {
     /// must not block; it may answer later from any thread. Without one they are dropped.
     pub fn on_request(&self, callback: impl Fn(PushedRequest) + Send + Sync + 'static) {
         *self.shared.on_request.write() = Some(Arc::new(callback));
+    }
+
+    /// Sets what happens when an established connection has ended, other than by `close`:
+    /// `callback` is given the address as it was called. It runs on the client's thread and must
+    /// not block.
+    pub fn on_disconnect(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
+        *self.shared.on_disconnect.write() = Some(Arc::new(callback));
     }
 
     /// Calls in flight.

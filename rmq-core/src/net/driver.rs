@@ -23,6 +23,7 @@ use crate::protocol::frame::FrameRef;
 const SHARED_FRAME_BYTES: usize = 8 << 10;
 
 pub(crate) type OnRequest = Arc<dyn Fn(PushedRequest) + Send + Sync>;
+pub(crate) type OnDisconnect = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What callers and the client's thread share.
 pub(crate) struct Shared {
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) next_opaque: AtomicI32,
     pub(crate) closed: AtomicBool,
     pub(crate) on_request: RwLock<Option<OnRequest>>,
+    pub(crate) on_disconnect: RwLock<Option<OnDisconnect>>,
 }
 
 #[derive(Default)]
@@ -329,8 +331,14 @@ impl Handler for Driver {
             let targets = std::mem::take(&mut address.targets);
             return self.connect(io, key, targets, reason.to_string());
         }
+        let was_open = matches!(address.phase, Phase::Open(_));
+        let name = Arc::clone(&address.name);
         self.down(io.now(), key, reason.to_string());
         let shut = matches!(reason, CloseReason::Shutdown);
+        let callback = self.shared.on_disconnect.read().clone();
+        if let Some(callback) = callback.filter(|_| was_open && !shut) {
+            guard(|| callback(&name));
+        }
         let address = self.directory.get(key);
         fail_all(lost, |_| match address {
             Some(address) if !shut => address.unreachable(CALL),
