@@ -1,0 +1,28 @@
+//! Every example runs and ends well.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+/// Runs an example for a short time; what it printed.
+fn run(program: &str) -> String {
+    let output = Command::new(program)
+        .env("RMQ_DEMO_SECONDS", "0.6")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}:\n{printed}\n{errors}");
+    printed
+}
+
+#[test]
+fn the_demo_loses_nothing() {
+    let printed = run(env!("CARGO_BIN_EXE_demo"));
+    let lost = printed.lines().find(|line| line.starts_with("lost"));
+    assert_eq!(
+        lost.map(|line| line.ends_with(" 0")),
+        Some(true),
+        "{printed}"
+    );
+}
