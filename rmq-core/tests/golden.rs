@@ -6,6 +6,8 @@
 mod bodies;
 #[path = "golden/data.rs"]
 mod data;
+#[path = "golden/filters.rs"]
+mod filters;
 #[path = "golden/frames.rs"]
 mod frames;
 #[path = "golden/headers.rs"]

@@ -6,7 +6,7 @@
 #[path = "fuzz_messages.rs"]
 mod fuzz_messages;
 
-pub(crate) use fuzz_messages::{batch, body, json, properties, record, register};
+pub(crate) use fuzz_messages::{batch, body, json, properties, record, register, selector};
 use rmq_core::protocol::frame::{LIMIT_DEFAULT, frame_len, next_frame};
 use rmq_core::protocol::header::{peek_code, peek_head};
 use rmq_core::protocol::request::pull::{self, PullRequest};
@@ -70,6 +70,11 @@ pub(crate) const BODIES: &[Body] = &[
         name: "register",
         run: register,
         seeds: fuzz_messages::register_seeds,
+    },
+    Body {
+        name: "selector",
+        run: selector,
+        seeds: fuzz_messages::selector_seeds,
     },
 ];
 

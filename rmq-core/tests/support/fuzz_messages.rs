@@ -17,6 +17,7 @@ use rmq_core::protocol::body::register::RegisterBrokerBody;
 use rmq_core::protocol::body::reset_offset::ResetOffset;
 use rmq_core::protocol::body::route::TopicRouteData;
 use rmq_core::protocol::body::topic::TopicAndMappingTable;
+use rmq_core::protocol::filter::sql::{Selector, SelectorLimits};
 use rmq_core::protocol::json::{self, Flavour, Json};
 use rmq_core::protocol::message::batch::{Batch, BatchMessage};
 use rmq_core::protocol::message::compress;
@@ -365,4 +366,44 @@ pub(crate) fn register_seeds() -> Vec<Vec<u8>> {
         .map(|body| body.encode_compressed())
         .filter_map(|bytes| compress::inflate(&bytes, INFLATED_MAX_BYTES).ok())
         .collect()
+}
+
+/// An expression and, behind a zero, the properties of a message: an expression that is read
+/// prints as a text that reads back as itself, and says the same.
+pub(crate) fn selector(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let text = String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let properties = parts.next().unwrap_or_default();
+    let limits = SelectorLimits::default();
+    match Selector::parse(&text, &limits) {
+        Ok(selector) => {
+            // Printing puts every operator into parentheses.
+            let roomy = SelectorLimits {
+                max_bytes: 10 * limits.max_bytes,
+                max_depth: 2 * limits.max_depth,
+                ..limits
+            };
+            let again = Selector::parse(&selector.to_string(), &roomy).expect("it reads back");
+            assert_eq!(again.to_string(), selector.to_string());
+            assert_eq!(again.evaluate(properties), selector.evaluate(properties));
+            let read = selector.unread_from().map_or(&*text, |end| &text[..end]);
+            assert_eq!(
+                Selector::parse(read, &limits).map(|one| one.to_string()),
+                Ok(selector.to_string())
+            );
+        }
+        Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.position)),
+    }
+}
+
+/// Expressions with every operator.
+pub(crate) fn selector_seeds() -> Vec<Vec<u8>> {
+    [
+        "a = 1 AND NOT b <> 'it''s' OR c IS NOT NULL\0a\u{1}1\u{2}b\u{1}x\u{2}",
+        "(a BETWEEN -1.5e3 AND 9L) = TRUE and d is null\0a\u{1} 0x1p3 \u{2}",
+        "a IN ('x', 'y') OR a NOT IN ('z') -- no\n AND b NOT CONTAINS 'c'\0b\u{1}abc",
+        "a STARTSWITH 'x' or /* c */ b >= + .5 or - c < a or b NOT ENDSWITH 'q'\0c\u{1}7",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
 }

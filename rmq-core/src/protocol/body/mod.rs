@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod connection;
 pub mod consume_stats;
 pub mod consume_time;
+pub mod consumer_filter;
 pub mod consumer_list;
 pub mod consumer_status;
 pub mod data_version;
