@@ -375,6 +375,8 @@ fn a_broker_that_would_not_keep_its_promise_does_not_start() {
         let storage = Storage::temporary().unwrap();
         let mut config = BrokerConfig::embedded_defaults(storage.path().to_string_lossy());
         config.store.broker_role = role;
+        config.broker_id = i64::from(role == BrokerRole::Slave);
+        config.namesrv_addr = vec!["127.0.0.1:1".to_owned()];
         let error = Broker::start(config).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains(role.word()), "{error}");

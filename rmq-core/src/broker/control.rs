@@ -260,7 +260,7 @@ impl Control {
         if version == self.persisted_offsets {
             return;
         }
-        let bytes = processors::offset::encode_file(&self.shared, version);
+        let bytes = processors::offset::encode_file(&self.shared);
         match self.files.offsets.save(&bytes) {
             Ok(()) => self.persisted_offsets = version,
             Err(error) => tracing::error!(%error, "consumer offsets could not be written"),

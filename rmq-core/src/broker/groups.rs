@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::base::clock::SharedClock;
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::names;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, BrokerRole};
 use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::group::{GroupTable, SubscriptionGroupConfig};
 use crate::store::MetadataFile;
@@ -33,6 +33,8 @@ pub(crate) struct Groups {
     file: MetadataFile,
     clock: SharedClock,
     auto_create: bool,
+    /// The table is a copy of the master's: nothing is created here.
+    is_copy: bool,
     groups_max: usize,
 }
 
@@ -72,6 +74,7 @@ impl Groups {
             file,
             clock,
             auto_create: config.auto_create_group,
+            is_copy: config.store.broker_role == BrokerRole::Slave,
             groups_max: config.groups_max,
         })
     }
@@ -88,7 +91,20 @@ impl Groups {
         self.get(group).is_none() && self.may_create(group)
     }
 
+    /// The settings to serve a group with: its own, or on a slave the default ones, as long as the
+    /// group has not come from the master yet.
+    #[must_use]
+    pub(crate) fn get_or_stand_in(&self, group: &str) -> Option<Arc<SubscriptionGroupConfig>> {
+        self.get(group).or_else(|| {
+            let stands_in = self.is_copy && names::check_group(group).is_ok();
+            stands_in.then(|| Arc::new(SubscriptionGroupConfig::new(group)))
+        })
+    }
+
     fn may_create(&self, group: &str) -> bool {
+        if self.is_copy {
+            return false;
+        }
         let system = group.starts_with("CID_RMQ_SYS_") || SYSTEM_GROUPS.contains(&group);
         (self.auto_create || system) && names::check_group(group).is_ok()
     }
@@ -172,6 +188,33 @@ impl Groups {
         })?;
         self.table.write().remove(group);
         Ok(true)
+    }
+
+    /// The version that slaves compare.
+    #[must_use]
+    pub(crate) fn data_version(&self) -> DataVersion {
+        *self.data_version.lock()
+    }
+
+    /// For a slave: takes over its master's table under the master's version, on disk before in
+    /// memory; the groups that every broker has stay.
+    pub(crate) fn replace(&self, mut theirs: GroupTable) -> Result<()> {
+        theirs
+            .groups
+            .retain(|name, _| names::check_group(name).is_ok());
+        for (name, group) in &mut theirs.groups {
+            group.group_name.clone_from(name);
+        }
+        for name in SYSTEM_GROUPS {
+            let group = || SubscriptionGroupConfig::new(name);
+            theirs.groups.entry(name.to_owned()).or_insert_with(group);
+        }
+        self.file.save(&theirs.encode_file())?;
+        *self.data_version.lock() = theirs.data_version;
+        *self.forbidden.write() = theirs.forbidden;
+        let shared = |(name, group)| (name, Arc::new(group));
+        *self.table.write() = theirs.groups.into_iter().map(shared).collect();
+        Ok(())
     }
 
     fn change(&self, edit: impl FnOnce(&mut GroupTable)) -> Result<()> {

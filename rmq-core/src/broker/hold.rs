@@ -113,6 +113,11 @@ impl<P> HoldTable<P> {
         ids.into_iter().filter_map(|id| self.take(id)).collect()
     }
 
+    /// Takes out everything.
+    pub(crate) fn take_all(&mut self) -> Vec<Held<P>> {
+        self.take_expired(u64::MAX)
+    }
+
     /// Takes out all whose deadline has come.
     pub(crate) fn take_expired(&mut self, now_ms: u64) -> Vec<Held<P>> {
         let mut expired = Vec::new();

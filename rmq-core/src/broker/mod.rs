@@ -3,6 +3,7 @@
 //! `handler` is the data plane, one for each reactor; `control` with `processors` is the control
 //! plane, one thread; `shared` is what both see.
 
+mod arrivals;
 mod clients;
 mod cold;
 mod control;
@@ -11,16 +12,21 @@ mod handler;
 mod hold;
 mod interfaces;
 mod locks;
+mod members;
+mod metadata;
 mod names;
 mod offsets;
 mod options;
 mod pending;
 mod processors;
+mod redirect;
 mod registration;
 mod reply;
+mod role;
 mod schedule;
 mod server;
 mod shared;
+mod slave_sync;
 mod stats;
 mod topic_cache;
 mod topics;

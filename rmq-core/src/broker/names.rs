@@ -102,6 +102,13 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a topic that another broker has may be a topic here: a name that is no path, and not
+/// longer than any may be.
+#[must_use]
+pub(crate) fn can_be_stored(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= GROUP_MAX_CHARS && has_legal_characters(topic)
+}
+
 /// Checks a group name; the error is a sentence for the client.
 pub(crate) fn check_group(group: &str) -> Result<(), String> {
     if group.trim().is_empty() {

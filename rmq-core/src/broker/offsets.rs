@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::protocol::body::data_version::DataVersion;
+
 /// Marks a queue in a group's row that nobody committed yet.
 const NONE: i64 = -1;
 
@@ -52,6 +54,14 @@ impl Row {
         queues[index].store(offset, Ordering::Release);
     }
 
+    fn forget(&self, queue_id: i32) {
+        if !(0..DENSE_QUEUES).contains(&queue_id) {
+            self.sparse.lock().remove(&queue_id);
+        } else if let Some(cell) = self.queues.read().get(queue_id.unsigned_abs() as usize) {
+            cell.store(NONE, Ordering::Release);
+        }
+    }
+
     fn snapshot(&self) -> BTreeMap<i32, i64> {
         let mut out = self.sparse.lock().clone();
         for (queue_id, cell) in (0..).zip(self.queues.read().iter()) {
@@ -73,6 +83,14 @@ pub(crate) struct ConsumerOffsets {
     /// topic, then group: both are looked up by borrowed strings, without building a key.
     topics: RwLock<HashMap<String, HashMap<String, Arc<Row>>>>,
     version: AtomicU64,
+    stamp: Mutex<Stamp>,
+}
+
+/// The version that others compare, and up to which change it stands for.
+#[derive(Debug, Default)]
+struct Stamp {
+    data_version: DataVersion,
+    changes: u64,
 }
 
 impl ConsumerOffsets {
@@ -106,6 +124,26 @@ impl ConsumerOffsets {
         self.version.load(Ordering::Acquire)
     }
 
+    /// The version that slaves and the next start compare: moves on when something changed since
+    /// it was last asked for, which happens every few seconds.
+    pub(crate) fn data_version(&self, now_ms: i64) -> DataVersion {
+        let mut stamp = self.stamp.lock();
+        let changes = self.version();
+        if stamp.changes != changes {
+            stamp.changes = changes;
+            stamp.data_version.advance(now_ms);
+        }
+        stamp.data_version
+    }
+
+    /// Takes over a version that stands for the table as it was after `changes` changes.
+    pub(crate) fn adopt(&self, data_version: DataVersion, changes: u64) {
+        *self.stamp.lock() = Stamp {
+            data_version,
+            changes,
+        };
+    }
+
     /// The whole table keyed "topic@group".
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<String, QueueOffsets> {
@@ -113,10 +151,21 @@ impl ConsumerOffsets {
         let mut out = BTreeMap::new();
         for (topic, groups) in topics.iter() {
             for (group, row) in groups {
-                out.insert(format!("{topic}@{group}"), row.snapshot());
+                let offsets = row.snapshot();
+                if !offsets.is_empty() {
+                    out.insert(format!("{topic}@{group}"), offsets);
+                }
             }
         }
         out
+    }
+
+    /// Forgets one offset.
+    pub(crate) fn remove(&self, topic: &str, group: &str, queue_id: i32) {
+        if let Some(row) = self.row(topic, group) {
+            row.forget(queue_id);
+            self.version.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Takes over a stored table; keys without a `@` are left out.
@@ -201,6 +250,27 @@ mod tests {
         assert_eq!(copy.snapshot(), table);
         assert_eq!(copy.groups_of("T"), ["g", "h"]);
         assert_eq!(copy.topics_of("h"), ["T"]);
+    }
+
+    #[test]
+    fn the_version_moves_once_for_all_changes_in_between() {
+        let offsets = ConsumerOffsets::default();
+        let stored = DataVersion {
+            counter: 7,
+            timestamp_ms: 1_000,
+            ..DataVersion::default()
+        };
+        offsets.load(BTreeMap::from([("T@g".to_owned(), [(0, 1)].into())]));
+        offsets.adopt(stored, offsets.version());
+        assert_eq!(offsets.data_version(2_000), stored);
+        offsets.commit("T", "g", 0, 2);
+        offsets.commit("T", "g", 0, 3);
+        let moved = offsets.data_version(3_000);
+        assert_eq!((moved.counter, moved.timestamp_ms), (8, 3_000));
+        assert_eq!(offsets.data_version(4_000), moved);
+        offsets.remove("T", "g", 0);
+        assert_eq!(offsets.query("T", "g", 0), None);
+        assert!(moved.is_older_than(&offsets.data_version(5_000)));
     }
 
     #[test]

@@ -10,12 +10,15 @@ use parking_lot::Mutex;
 
 use crate::base::Result;
 use crate::base::queue::Popped;
+use crate::broker::members::Master;
 use crate::broker::shared::Shared;
 use crate::net::Client;
 use crate::protocol::body::register::RegisterBrokerBody;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
-use crate::protocol::request::broker::{RegisterBrokerRequest, UnregisterBrokerRequest};
+use crate::protocol::request::broker::{
+    RegisterBrokerRequest, RegisterBrokerResponse, UnregisterBrokerRequest,
+};
 
 /// A period is never below or above these, whatever the configuration says, as in Apache.
 const PERIOD_MIN_MS: u64 = 10_000;
@@ -36,12 +39,20 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 
 /// Registers one broker. A nameserver has one registration in flight at a time, and none waits for
 /// another nameserver.
-#[derive(Debug)]
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     client: Arc<Client>,
     ha_address: String,
     rounds: Mutex<Rounds>,
+    on_master: OnMaster,
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration")
+            .field("rounds", &self.rounds)
+            .finish_non_exhaustive()
+    }
 }
 
 type Answer = (String, Result<Command>);
@@ -96,23 +107,61 @@ impl Rounds {
             Some(why) => tracing::warn!(nameserver, why, "not registered, tried again until it is"),
         }
     }
-
-    fn settle_received(&mut self) {
-        while let Ok((nameserver, answer)) = self.received.try_recv() {
-            self.settle(&nameserver, answer);
-        }
-    }
 }
 
+/// The master that the answer to a slave's registration names.
+fn master_of(answer: &Result<Command>) -> Option<Master> {
+    let reply = answer.as_ref().ok()?;
+    if reply.response_code() != ResponseCode::SUCCESS {
+        return None;
+    }
+    let response: RegisterBrokerResponse = reply.header().ok()?;
+    let given = |address: Option<String>| address.filter(|address| !address.is_empty());
+    Some(Master {
+        address: given(response.master_addr)?,
+        ha_address: given(response.ha_server_addr)?,
+    })
+}
+
+/// Another master is followed now: the slave's replication is to be told.
+type OnMaster = Box<dyn Fn(&Master) + Send + Sync>;
+
 impl Registration {
-    /// A registration of this broker, which slaves reach at `ha_address`.
+    /// A registration of this broker, which slaves reach at `ha_address`; `on_master` is told of
+    /// each master that this broker, being a slave, is to follow from then on.
     #[must_use]
-    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>, ha_address: String) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        client: Arc<Client>,
+        ha_address: String,
+        on_master: impl Fn(&Master) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             shared,
             client,
             ha_address,
             rounds: Mutex::new(Rounds::new()),
+            on_master: Box::new(on_master),
+        }
+    }
+
+    /// Takes an answer: how the broker stands, and who its master is.
+    fn settle(&self, rounds: &mut Rounds, (nameserver, answer): Answer) {
+        if let Some(master) = self.shared.members.told(&nameserver, master_of(&answer)) {
+            tracing::info!(
+                address = master.address,
+                ha_address = master.ha_address,
+                nameserver,
+                "this slave follows its master"
+            );
+            (self.on_master)(&master);
+        }
+        rounds.settle(&nameserver, answer);
+    }
+
+    fn settle_received(&self, rounds: &mut Rounds) {
+        while let Ok(answer) = rounds.received.try_recv() {
+            self.settle(rounds, answer);
         }
     }
 
@@ -121,11 +170,15 @@ impl Registration {
         let mut registered_ms = self.shared.clock.monotonic_ms();
         loop {
             let period_ms = self.shared.config().register_interval_ms;
-            let due_ms = registered_ms + period_ms.clamp(PERIOD_MIN_MS, PERIOD_MAX_MS);
             let now_ms = self.shared.clock.monotonic_ms();
+            let period_ms = period_ms.clamp(PERIOD_MIN_MS, PERIOD_MAX_MS);
+            let mut due_ms = registered_ms + period_ms;
+            if let Some(look_up_ms) = self.shared.members.look_up_in_ms(now_ms) {
+                due_ms = due_ms.min(now_ms + look_up_ms);
+            }
             let mut wait_ms = due_ms.saturating_sub(now_ms);
             let (missing, open) = self.missing();
-            if open {
+            if open || self.shared.members.is_slave() {
                 wait_ms = wait_ms.min(RETRY_MS);
             }
             let mut asked = Vec::new();
@@ -144,6 +197,7 @@ impl Registration {
                 continue;
             }
             registered_ms = self.shared.clock.monotonic_ms();
+            self.shared.members.asked(registered_ms);
             self.register_with(&self.shared.config().namesrv_addr, PATIENCE);
             for one in asked {
                 (one.done)();
@@ -160,8 +214,9 @@ impl Registration {
     /// answered yet.
     fn missing(&self) -> (Vec<String>, bool) {
         let mut rounds = self.rounds.lock();
-        rounds.settle_received();
+        self.settle_received(&mut rounds);
         let config = self.shared.config();
+        self.shared.members.keep_nameservers(&config.namesrv_addr);
         rounds
             .standings
             .retain(|nameserver, _| config.namesrv_addr.contains(nameserver));
@@ -208,7 +263,7 @@ impl Registration {
         let command = self.command();
         let timeout = Duration::from_millis(self.shared.config().register_timeout_ms);
         let mut rounds = self.rounds.lock();
-        rounds.settle_received();
+        self.settle_received(&mut rounds);
         let mut asked = HashSet::new();
         for nameserver in nameservers {
             let standing = rounds.standings.entry(nameserver.clone()).or_default();
@@ -231,8 +286,8 @@ impl Registration {
             let Ok((nameserver, answer)) = rounds.received.recv_timeout(left) else {
                 return;
             };
-            rounds.settle(&nameserver, answer);
             asked.remove(nameserver.as_str());
+            self.settle(&mut rounds, (nameserver, answer));
         }
     }
 

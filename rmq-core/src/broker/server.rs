@@ -11,18 +11,21 @@ use parking_lot::Mutex;
 
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, queue};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::{Control, ControlFiles};
 use crate::broker::groups::Groups;
 use crate::broker::handler::DataHandler;
 use crate::broker::interfaces;
+use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::options;
 use crate::broker::registration::Registration;
+use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::schedule::deliverer::Deliverer;
 use crate::broker::shared::{Shared, SharedParts};
+use crate::broker::slave_sync::SlaveSync;
 use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
@@ -68,6 +71,8 @@ pub struct Broker {
     registration: Arc<Registration>,
     persist_at_end: Arc<AtomicBool>,
     schedule: JoinHandle,
+    /// Rings when a slave has another master; closed, it ends the slave's thread.
+    slave_bell: Arc<queue::Queue<()>>,
     threads: Mutex<Vec<JoinHandle>>,
     stopped: AtomicBool,
     process: ProcessMark,
@@ -90,25 +95,46 @@ fn ha_port(config: &BrokerConfig, port: u16) -> u16 {
 }
 
 /// What this broker does not do yet is refused at the start, not discovered in production.
-fn check_role(config: &BrokerConfig) -> Result<()> {
+fn check_built(config: &BrokerConfig) -> Result<()> {
     let role = config.store.broker_role;
-    if role == BrokerRole::AsyncMaster && config.broker_id == 0 {
+    if role == BrokerRole::AsyncMaster {
         return Ok(());
     }
     let context = format!(
-        "brokerRole={} with brokerId={}: replication is not built yet, only ASYNC_MASTER with \
-         brokerId=0 runs",
-        role.word(),
-        config.broker_id
+        "brokerRole={}: replication is not built yet, only ASYNC_MASTER runs",
+        role.word()
     );
     Err(Error::new(ErrorKind::Invalid, "start broker", context))
+}
+
+/// Has the broker told of what its store and its topics do.
+fn attach_hooks(shared: &Arc<Shared>) {
+    let progress = Arc::downgrade(shared);
+    shared.store.on_progress(Box::new(move || {
+        if let Some(shared) = progress.upgrade() {
+            shared.on_progress();
+        }
+    }));
+    let arrived = Arc::downgrade(shared);
+    shared.store.on_arrival(Box::new(move |queue| {
+        if let Some(shared) = arrived.upgrade() {
+            shared.arrived(queue);
+        }
+    }));
+    let changed = Arc::downgrade(shared);
+    shared.topics.on_change(move |_| {
+        if let Some(shared) = changed.upgrade() {
+            shared.topics_changed();
+        }
+    });
 }
 
 impl Broker {
     /// Starts a broker: opens and recovers the store, loads the metadata, listens, registers.
     /// Returns when it accepts requests and every nameserver that answered knows it.
     pub fn start(config: BrokerConfig, host: Host) -> Result<Self> {
-        check_role(&config)?;
+        role::check(&config)?;
+        check_built(&config)?;
         let address = interfaces::choose(&config)?;
         let root = Path::new(&config.store.root_dir).to_owned();
         let options = options::of(&config);
@@ -136,7 +162,9 @@ impl Broker {
         let offsets_file = file("consumerOffset.json");
         let offsets = ConsumerOffsets::default();
         let stored = offsets_file.load(ConsumerOffsetTable::decode)?;
-        offsets.load(stored.map(|table| table.offsets).unwrap_or_default());
+        let stored = stored.unwrap_or_default();
+        offsets.load(stored.offsets);
+        offsets.adopt(stored.data_version, offsets.version());
         let delays_file = file("delayOffset.json");
         let delays = delays_file
             .load(DelayOffsetTable::decode)?
@@ -161,6 +189,7 @@ impl Broker {
             groups: Groups::open(groups_file, &config, Arc::clone(clock))?,
             offsets,
             schedule: Schedule::new(store.options().delay_levels_ms.clone(), delays),
+            files: Files::new(&host.disk, root),
             cold: ColdReader::start()?,
             store: Arc::clone(store),
             clock: Arc::clone(clock),
@@ -205,18 +234,7 @@ impl Broker {
             "the broker listens"
         );
 
-        let progress = Arc::downgrade(&shared);
-        shared.store.on_progress(Box::new(move || {
-            if let Some(shared) = progress.upgrade() {
-                shared.on_progress();
-            }
-        }));
-        let changed = Arc::downgrade(&shared);
-        shared.topics.on_change(move |_| {
-            if let Some(shared) = changed.upgrade() {
-                shared.topics_changed();
-            }
-        });
+        attach_hooks(&shared);
         let client_config = ClientConfig {
             bind: host.bind,
             fence: host.fence.clone(),
@@ -224,10 +242,16 @@ impl Broker {
         };
         let client = Arc::new(Client::start(client_config, Arc::clone(&host.clock))?);
         let ha_address = SocketAddr::new(address.ha, ha_port(&config, port)).to_string();
+        let slave_bell = Arc::new(queue::Queue::new(1));
+        let bell = Arc::clone(&slave_bell);
         let registration = Arc::new(Registration::new(
             Arc::clone(&shared),
             Arc::clone(&client),
             ha_address,
+            move |_| {
+                // A bell that rings already is enough.
+                let _ = bell.try_push(());
+            },
         ));
         let persist_at_end = Arc::new(AtomicBool::new(false));
 
@@ -240,6 +264,12 @@ impl Broker {
         registration.register();
         let registering = Arc::clone(&registration);
         let register = thread::spawn("rmq-broker-register", move || registering.run())?;
+        let mut threads = vec![control, register];
+        if shared.members.is_slave() {
+            let bell = Arc::clone(&slave_bell);
+            let sync = SlaveSync::new(Arc::clone(&shared), Arc::clone(&client), bell);
+            threads.push(thread::spawn("rmq-broker-slave", move || sync.run())?);
+        }
         Ok(Self {
             shared,
             server,
@@ -247,7 +277,8 @@ impl Broker {
             registration,
             persist_at_end,
             schedule,
-            threads: Mutex::new(vec![control, register]),
+            slave_bell,
+            threads: Mutex::new(threads),
             stopped: AtomicBool::new(false),
             process: ProcessMark::current(),
         })
@@ -273,6 +304,7 @@ impl Broker {
             return Ok(());
         }
         self.shared.registration.close();
+        self.slave_bell.close();
         self.registration.unregister();
         let mut first = self.server.shutdown(deadline).err();
         let mut keep = |outcome: Result<()>| {
@@ -283,6 +315,8 @@ impl Broker {
         // Before the control thread, which writes at its end how far delayed messages came.
         self.shared.schedule.close(true);
         keep(self.schedule.join_deadline(deadline));
+        // Whoever waits for another server's answer hears at once that there will be none.
+        keep(self.client.close(deadline));
         self.persist_at_end.store(true, Ordering::Release);
         self.shared.control.close();
         for thread in self.threads.lock().drain(..) {
@@ -291,7 +325,6 @@ impl Broker {
         keep(self.shared.cold.close(deadline));
         keep(self.shared.topics.persist());
         keep(self.shared.groups.persist());
-        keep(self.client.close(deadline));
         keep(self.shared.store.close(deadline));
         match first {
             Some(error) => Err(error),
@@ -308,22 +341,18 @@ impl Broker {
             tracing::warn!(%error, "a reactor outlived its broker");
         }
         self.shared.registration.close();
+        self.slave_bell.close();
         self.shared.control.close();
         self.shared.schedule.close(false);
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
+        let mut outcomes = vec![self.client.close(deadline)];
         for thread in self.threads.lock().iter().chain([&self.schedule]) {
-            if let Err(error) = thread.join_deadline(deadline) {
-                tracing::warn!(%error, "a thread outlived its broker");
-            }
+            outcomes.push(thread.join_deadline(deadline));
         }
-        for outcome in [
-            self.shared.cold.close(deadline),
-            self.client.close(deadline),
-        ] {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a helper outlived its broker");
-            }
+        outcomes.push(self.shared.cold.close(deadline));
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a thread outlived its broker");
         }
     }
 }

@@ -8,27 +8,33 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::base::clock::SharedClock;
 use crate::base::queue::{self, PushError};
+use crate::broker::arrivals::Arrivals;
 use crate::broker::clients::{Consumers, Producers};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::Task;
 use crate::broker::groups::Groups;
 use crate::broker::hold::waiter_bit;
 use crate::broker::locks::QueueLocks;
+use crate::broker::members::Members;
+use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::pending::Marks;
+use crate::broker::reply::Refusal;
+use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::stats::Stats;
 use crate::broker::topics::Topics;
-use crate::config::BrokerRole;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
-use crate::store::{Queue, Store};
+use crate::store::{Queue, Replication, Store};
 
 /// Something that one thread leaves for a reactor.
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A queue that this reactor's held pulls wait at has something new to see.
     Visible(Arc<Queue>),
+    /// The master of this slave has come back: consumers had better ask it.
+    MasterReturned,
     /// A frame to be handled again, after the control thread did what it needed.
     Frame {
         /// The connection that it came from.
@@ -69,12 +75,16 @@ pub(crate) struct Shared {
     pub(crate) groups: Groups,
     /// Committed offsets.
     pub(crate) offsets: ConsumerOffsets,
+    /// Files of services that run on masters only.
+    pub(crate) files: Files,
     /// Connected consumers.
     pub(crate) consumers: RwLock<Consumers>,
     /// Connected producers.
     pub(crate) producers: Mutex<Producers>,
     /// Locks of ordered consumption.
     pub(crate) locks: Mutex<QueueLocks>,
+    /// The other brokers of this name.
+    pub(crate) members: Members,
     /// Counters.
     pub(crate) stats: Stats,
     /// Delayed messages.
@@ -93,6 +103,7 @@ pub(crate) struct Shared {
     reactors: OnceLock<Vec<ReactorHandle>>,
     /// One bit for each reactor that has parked replies.
     parked: AtomicU32,
+    arrivals: Arrivals<Queue>,
 }
 
 /// What a broker is made of, before its reactors exist.
@@ -111,6 +122,8 @@ pub(crate) struct SharedParts {
     pub(crate) offsets: ConsumerOffsets,
     /// See `Shared::schedule`.
     pub(crate) schedule: Schedule,
+    /// See `Shared::files`.
+    pub(crate) files: Files,
     /// See `Shared::cold`.
     pub(crate) cold: ColdReader,
     /// The address that clients are given; its port may be set later.
@@ -136,6 +149,7 @@ impl Shared {
     #[must_use]
     pub(crate) fn new(parts: SharedParts) -> Self {
         let locks = QueueLocks::new(parts.config.queue_lock_expired_ms);
+        let members = Members::new(&parts.config);
         Self {
             config_generation: AtomicU64::new(1),
             config: RwLock::new(Arc::new(parts.config)),
@@ -145,10 +159,12 @@ impl Shared {
             topics: parts.topics,
             groups: parts.groups,
             offsets: parts.offsets,
+            files: parts.files,
             consumers: RwLock::default(),
             producers: Mutex::default(),
             locks: Mutex::new(locks),
             schedule: parts.schedule,
+            members,
             cold: parts.cold,
             store_ip: parts.store_host.ip(),
             store_port: AtomicU16::new(parts.store_host.port()),
@@ -158,6 +174,7 @@ impl Shared {
             mailboxes: (0..parts.reactors).map(|_| Mutex::default()).collect(),
             reactors: OnceLock::new(),
             parked: AtomicU32::new(0),
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -170,7 +187,19 @@ impl Shared {
     /// Whether this broker takes messages and delivers delayed ones.
     #[must_use]
     pub(crate) fn is_master(&self) -> bool {
-        self.config.read().store.broker_role != BrokerRole::Slave
+        !self.members.is_slave()
+    }
+
+    /// Why this broker, being a slave, does not serve the request; `None` when it does.
+    #[must_use]
+    pub(crate) fn refuse_on_slave(&self, code: i32) -> Option<Refusal> {
+        if !self.members.is_slave() {
+            return None;
+        }
+        // Most requests are served: the master's name is looked up for the others only.
+        role::refuse_on_slave(code, None)?;
+        let master = self.members.master();
+        role::refuse_on_slave(code, master.as_ref().map(|master| &*master.address))
     }
 
     /// The address that clients are given and that records carry.
@@ -228,6 +257,13 @@ impl Shared {
         }
     }
 
+    /// Leaves word for all reactors that the master of this slave is there again.
+    pub(crate) fn master_returned(&self) {
+        for index in 0..self.mailboxes.len() {
+            self.post(index, Mail::MasterReturned);
+        }
+    }
+
     /// Takes a reactor's mail.
     pub(crate) fn take_mail(&self, reactor: usize) -> Vec<Mail> {
         self.mailboxes
@@ -258,14 +294,18 @@ impl Shared {
     #[must_use]
     pub(crate) fn marks(&self) -> Marks {
         let marks = self.store.watermarks();
+        let replication = marks.replication();
         // The promise first: what is promised is visible, now or a moment later.
-        let promised = marks.safe();
+        let promised = marks.promised();
         Marks {
             promised,
             visible: marks.safe(),
-            local: marks.safe(),
-            replicated: i64::MAX,
-            unavailable: false,
+            local: marks.local(),
+            replicated: match replication {
+                Replication::NotAwaited => i64::MAX,
+                Replication::InSync | Replication::Unavailable => marks.replicated(),
+            },
+            unavailable: replication == Replication::Unavailable,
         }
     }
 
@@ -279,9 +319,31 @@ impl Shared {
         }
     }
 
-    /// Wakes the reactors that have parked replies; the flush thread calls it.
+    /// Tells held pulls that a slave's queue got something, once it is visible; the thread that
+    /// replicates calls it.
+    pub(crate) fn arrived(&self, queue: &Arc<Queue>) {
+        let marks = self.store.watermarks();
+        let end = marks.appended();
+        if end <= marks.safe() {
+            self.announce(queue, None);
+            return;
+        }
+        self.arrivals.push(end, queue);
+        // It may have become visible before it was put there.
+        self.announce_arrivals();
+    }
+
+    fn announce_arrivals(&self) {
+        for queue in self.arrivals.take(self.store.watermarks().safe()) {
+            self.announce(&queue, None);
+        }
+    }
+
+    /// Wakes the reactors that have parked replies, and tells of what came from the master; a
+    /// thread of the store or of replication calls it.
     pub(crate) fn on_progress(&self) {
         self.schedule.on_progress();
+        self.announce_arrivals();
         let parked = self.parked.load(Ordering::SeqCst);
         for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
             if parked & waiter_bit(index) != 0 {

@@ -1,7 +1,7 @@
 //! Counters of a broker, as `GET_BROKER_RUNTIME_INFO` shows them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -84,6 +84,9 @@ pub(crate) struct Stats {
     pub(crate) totals: Totals,
     /// Wall-clock time of the start.
     pub(crate) boot_ms: i64,
+    /// When a slave was last in step with its master's topics, groups and offsets (ms since the
+    /// epoch); 0 never.
+    pub(crate) metadata_taken_ms: AtomicI64,
     samples: Mutex<VecDeque<Sample>>,
     turn: AtomicU64,
 }
@@ -95,6 +98,7 @@ impl Stats {
         Self {
             totals: Totals::default(),
             boot_ms,
+            metadata_taken_ms: AtomicI64::new(0),
             samples: Mutex::default(),
             turn: AtomicU64::new(0),
         }

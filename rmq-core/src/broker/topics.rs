@@ -3,7 +3,7 @@
 //! Reads are lock-light and happen on every request; changes write the file before they return and
 //! therefore belong to the control thread.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,6 +40,8 @@ pub(crate) struct Topics {
     clock: SharedClock,
     auto_create: bool,
     topics_max: usize,
+    /// The topics that this broker has from the start.
+    system: HashSet<String>,
     on_change: Mutex<Option<OnChange>>,
 }
 
@@ -63,6 +65,7 @@ impl Topics {
             .into_iter()
             .map(|t| (t.topic_name.clone(), Arc::new(t)))
             .collect();
+        let system = table.keys().cloned().collect();
         for (name, topic) in stored.topics {
             // Settings of the configuration file win for the topics that it speaks of.
             if name != names::AUTO_CREATE_TOPIC || !table.contains_key(&name) {
@@ -77,6 +80,7 @@ impl Topics {
             clock,
             auto_create: config.auto_create_topic,
             topics_max: config.topics_max,
+            system,
             on_change: Mutex::new(None),
         })
     }
@@ -228,6 +232,47 @@ impl Topics {
         self.table.write().remove(topic);
         self.generation.fetch_add(1, Ordering::AcqRel);
         Ok(true)
+    }
+
+    /// Whether the topic belongs to RocketMQ or to this broker itself, and is never deleted.
+    #[must_use]
+    pub(crate) fn is_system(&self, topic: &str) -> bool {
+        self.system.contains(topic) || names::is_system_topic(topic)
+    }
+
+    /// For a slave: takes over its master's table under the master's version, on disk before in
+    /// memory; this broker's own system topics stay. Returns the topics that are gone.
+    pub(crate) fn replace(
+        &self,
+        data_version: DataVersion,
+        theirs: BTreeMap<String, TopicConfig>,
+    ) -> Result<Vec<String>> {
+        let own = self.snapshot().topics;
+        let mut topics: BTreeMap<String, TopicConfig> = own
+            .iter()
+            .filter(|(name, _)| self.system.contains(*name))
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        for (name, mut topic) in theirs {
+            if names::can_be_stored(&name) {
+                topic.topic_name.clone_from(&name);
+                topics.insert(name, topic);
+            } else {
+                tracing::warn!(name, "the master has a topic whose name is not taken over");
+            }
+        }
+        let gone = own.into_keys().filter(|name| !topics.contains_key(name));
+        let gone = gone.collect();
+        let table = TopicTable {
+            data_version,
+            topics,
+        };
+        self.file.save(&table.encode_file())?;
+        *self.data_version.lock() = data_version;
+        let shared = |(name, topic)| (name, Arc::new(topic));
+        *self.table.write() = table.topics.into_iter().map(shared).collect();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(gone)
     }
 
     /// Writes the table as `edit` leaves it, under a new version.

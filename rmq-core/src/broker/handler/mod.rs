@@ -145,6 +145,10 @@ impl DataHandler {
         if command.is_response() {
             return;
         }
+        if let Some(refusal) = self.shared.refuse_on_slave(command.code) {
+            self.answer(io, conn, &command, Err(refusal));
+            return;
+        }
         if processors::is_data_plane(command.code) {
             let answer = processors::process_data(&self.shared, &command);
             self.answer(io, conn, &command, answer);
@@ -219,6 +223,7 @@ impl DataHandler {
         for mail in self.shared.take_mail(self.index) {
             match mail {
                 Mail::Visible(queue) => note(&mut self.awake, &queue),
+                Mail::MasterReturned => self.answer_all_held(io),
                 Mail::Frame { conn, bytes } => {
                     if let Some(frame) = processors::frame_of(&bytes) {
                         self.guarded(io, conn, |this, io| this.handle_frames(io, conn, &[frame]));

@@ -11,7 +11,9 @@ use crate::broker::cold::ColdRead;
 use crate::broker::control::Task;
 use crate::broker::hold::Held;
 use crate::broker::processors;
+use crate::broker::redirect::{self, Direction, Place};
 use crate::broker::reply::Refusal;
+use crate::broker::role;
 use crate::broker::topics::PERM_READ;
 use crate::net::{ConnectionId, Io};
 use crate::protocol::body::group::SubscriptionGroupConfig;
@@ -127,6 +129,12 @@ impl DataHandler {
                 return;
             }
         }
+        if self.shared.members.is_slave() && !self.config.slave_read_enable {
+            let remark = format!("{}: slaveReadEnable of this slave is false", role::REJECTED);
+            let refused = PullRefusal::new(ResponseCode::SYSTEM_BUSY, remark);
+            Self::refuse_pull(io, conn, (head, serialize), refused);
+            return;
+        }
         let (queue, pull) = match self.check_pull(peer, (head, serialize), request) {
             Ok(checked) => checked,
             Err(refused) => {
@@ -141,7 +149,7 @@ impl DataHandler {
                 .commit(topic, group, request.queue_id, request.commit_offset);
         }
         let outcome = self.read(&queue, &pull);
-        if code_of(outcome.status, pull.offset) != ResponseCode::PULL_NOT_FOUND
+        if self.direct(&pull, &outcome).code != ResponseCode::PULL_NOT_FOUND
             || !request.has(request_of::FLAG_SUSPEND)
         {
             self.answer_pull(io, conn, &queue, &pull, outcome);
@@ -242,7 +250,7 @@ impl DataHandler {
     }
 
     fn group_of(&self, name: &str) -> Result<Arc<SubscriptionGroupConfig>, PullRefusal> {
-        let Some(group) = self.shared.groups.get(name) else {
+        let Some(group) = self.shared.groups.get_or_stand_in(name) else {
             let remark = format!("subscription group [{name}] does not exist");
             return Err(PullRefusal::new(
                 ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
@@ -329,7 +337,8 @@ impl DataHandler {
         outcome: ReadOutcome,
     ) {
         let totals = &self.shared.stats.totals;
-        let code = code_of(outcome.status, pull.offset);
+        let direction = self.direct(pull, &outcome);
+        let code = direction.code;
         if code == ResponseCode::SUCCESS {
             totals.get_found.fetch_add(1, Relaxed);
             totals
@@ -344,7 +353,7 @@ impl DataHandler {
                 queue_id = queue.id(),
                 group = pull.group.group_name,
                 requested = pull.offset,
-                next = outcome.next_offset,
+                next = direction.next_offset,
                 "a consumer asked for an offset that the queue does not have"
             );
         }
@@ -360,8 +369,8 @@ impl DataHandler {
             remark: Some(outcome.status.name()),
         };
         let response = PullResponse {
-            suggest_which_broker_id: self.suggest_broker(&pull.group, &outcome),
-            next_begin_offset: outcome.next_offset,
+            suggest_which_broker_id: direction.broker_id,
+            next_begin_offset: direction.next_offset,
             min_offset: outcome.min_offset,
             max_offset: outcome.max_offset,
             topic_sys_flag: Some(pull.topic.topic_sys_flag),
@@ -394,15 +403,16 @@ impl DataHandler {
         }
     }
 
-    /// The broker that the consumer had better ask next.
-    fn suggest_broker(&self, group: &SubscriptionGroupConfig, outcome: &ReadOutcome) -> i64 {
-        if !self.config.slave_read_enable {
-            return 0;
-        }
-        match outcome.suggests_slave {
-            true => group.which_broker_when_consume_slowly,
-            false => group.broker_id,
-        }
+    /// Where the consumer is sent next.
+    fn direct(&self, pull: &HeldPull, outcome: &ReadOutcome) -> Direction {
+        let members = &self.shared.members;
+        let place = Place {
+            slave_read: self.config.slave_read_enable,
+            is_slave: members.is_slave(),
+            master_alive: members.is_master_alive(),
+            offset_check: self.config.store.offset_check_in_slave,
+        };
+        redirect::direct(place, &pull.group, pull.offset, outcome)
     }
 
     fn refuse_pull(
@@ -426,19 +436,29 @@ impl DataHandler {
     pub(super) fn wake_held(&mut self, io: &mut Io<'_>, queue: &Arc<Queue>) {
         for mut held in self.held.take_queue(queue) {
             let outcome = self.read(queue, &held.payload);
+            let direction = self.direct(&held.payload, &outcome);
             match outcome.status {
-                ReadStatus::NoMatchedMessage if outcome.next_offset > held.payload.offset => {
+                ReadStatus::NoMatchedMessage
+                    if outcome.next_offset > held.payload.offset && !direction.to_master =>
+                {
                     // Nothing for this consumer among the new messages: it waits behind them.
                     held.payload.offset = outcome.next_offset;
                     self.hold(io, held);
                 }
-                status if code_of(status, held.payload.offset) == ResponseCode::PULL_NOT_FOUND => {
+                _ if direction.code == ResponseCode::PULL_NOT_FOUND => {
                     if let Err(held) = self.held.hold(held) {
                         self.answer_expired(io, held);
                     }
                 }
                 _ => self.answer_pull(io, held.conn, queue, &held.payload, outcome),
             }
+        }
+    }
+
+    /// Answers everything held, on a slave whose master has come back: it goes there.
+    pub(super) fn answer_all_held(&mut self, io: &mut Io<'_>) {
+        for held in self.held.take_all() {
+            self.answer_expired(io, held);
         }
     }
 
@@ -453,24 +473,4 @@ fn unsupported_filter(expression_type: &str) -> PullRefusal {
     let remark =
         format!("The broker does not support consumer to filter message by {expression_type}");
     PullRefusal::new(ResponseCode::SYSTEM_ERROR, remark)
-}
-
-/// The response code of a read that began at `offset`.
-fn code_of(status: ReadStatus, offset: i64) -> ResponseCode {
-    match status {
-        ReadStatus::Found => ResponseCode::SUCCESS,
-        ReadStatus::NoMatchedMessage | ReadStatus::MessageWasRemoving => {
-            ResponseCode::PULL_RETRY_IMMEDIATELY
-        }
-        ReadStatus::NoMatchedLogicQueue | ReadStatus::NoMessageInQueue if offset != 0 => {
-            ResponseCode::PULL_OFFSET_MOVED
-        }
-        ReadStatus::NoMatchedLogicQueue
-        | ReadStatus::NoMessageInQueue
-        | ReadStatus::OffsetFoundNull
-        | ReadStatus::OffsetOverflowOne => ResponseCode::PULL_NOT_FOUND,
-        ReadStatus::OffsetOverflowBadly | ReadStatus::OffsetTooSmall | ReadStatus::OffsetReset => {
-            ResponseCode::PULL_OFFSET_MOVED
-        }
-    }
 }

@@ -21,7 +21,7 @@ use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::filter::tag;
 use crate::protocol::frame::{self, FrameRef, Serialize};
-use crate::protocol::header::Head;
+use crate::protocol::header::{Head, peek_head};
 use crate::protocol::message::batch::Batch;
 use crate::protocol::message::id::{self, UniqueIds};
 use crate::protocol::message::properties::{self, Scanned, names as property};
@@ -129,6 +129,12 @@ impl DataHandler {
         peer: SocketAddr,
         frames: &[FrameRef<'_>],
     ) {
+        if self.shared.members.is_slave() {
+            for frame in frames {
+                self.refuse_send(io, conn, frame);
+            }
+            return;
+        }
         let mut batch = match self.stage.batch.take() {
             Some(batch) => batch.recycle(),
             None => self.shared.store.new_batch(),
@@ -143,6 +149,16 @@ impl DataHandler {
         self.stage.staged.clear();
         self.stage.ids.clear();
         self.stage.batch = Some(batch.recycle());
+    }
+
+    /// Refuses a send that a slave got.
+    fn refuse_send(&self, io: &mut Io<'_>, conn: ConnectionId, frame: &FrameRef<'_>) {
+        if let Some(head) = peek_head(*frame)
+            && let Some(refusal) = self.shared.refuse_on_slave(head.code)
+        {
+            self.shared.stats.totals.put_failed.fetch_add(1, Relaxed);
+            Self::refuse(io, conn, &head, frame.serialize, refusal);
+        }
     }
 
     fn stage_frame<'f>(

@@ -71,7 +71,11 @@ fn register_consumer(
     member: &Member,
 ) -> Result<bool, Refusal> {
     let name = &consumer.group_name;
-    let Some(group) = shared.groups.get_or_create(name)? else {
+    let group = match shared.members.is_slave() {
+        true => shared.groups.get_or_stand_in(name),
+        false => shared.groups.get_or_create(name)?,
+    };
+    let Some(group) = group else {
         return Ok(false);
     };
     let is_order = |topic: &str| shared.topics.get(topic).is_some_and(|topic| topic.order);
@@ -84,10 +88,13 @@ fn register_consumer(
     } else {
         0
     };
-    let retry = names::retry_topic(name);
-    shared
-        .topics
-        .create_for_group(&retry, group.retry_queue_nums, order, sys_flag)?;
+    // The retry topic of a slave comes from its master.
+    if !shared.members.is_slave() {
+        let retry = names::retry_topic(name);
+        shared
+            .topics
+            .create_for_group(&retry, group.retry_queue_nums, order, sys_flag)?;
+    }
 
     let fingerprint = data.heartbeat_fingerprint;
     let heartbeat = match fingerprint != 0 && data.without_sub {

@@ -5,6 +5,7 @@ mod client;
 mod lock;
 pub(crate) mod offset;
 mod queue;
+mod replication;
 pub(crate) mod topic;
 
 use std::sync::Arc;

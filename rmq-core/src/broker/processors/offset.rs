@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
-use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::offset::ConsumerOffsetTable;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
@@ -37,7 +36,7 @@ pub(super) fn query(shared: &Arc<Shared>, request: &Command) -> Answer {
 pub(super) fn update(shared: &Arc<Shared>, request: &Command) -> Answer {
     let header: UpdateConsumerOffsetRequest = request.header()?;
     let (topic, group) = (&header.topic, &header.consumer_group);
-    if shared.groups.get(group).is_none() {
+    if shared.groups.get_or_stand_in(group).is_none() {
         let remark = format!("Group {group} not exist!");
         return Err(Refusal::new(
             ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
@@ -59,12 +58,9 @@ pub(super) fn update(shared: &Arc<Shared>, request: &Command) -> Answer {
 }
 
 /// The table as `consumerOffset.json` and request 43 have it.
-pub(crate) fn table(shared: &Shared, version: u64) -> ConsumerOffsetTable {
-    let data_version = DataVersion {
-        state_version: 0,
-        timestamp_ms: shared.clock.wall_ms(),
-        counter: i64::try_from(version).unwrap_or(i64::MAX),
-    };
+pub(crate) fn table(shared: &Shared) -> ConsumerOffsetTable {
+    // The version first: what is committed meanwhile is news of the next one.
+    let data_version = shared.offsets.data_version(shared.clock.wall_ms());
     ConsumerOffsetTable {
         data_version,
         offsets: shared.offsets.snapshot(),
@@ -72,6 +68,6 @@ pub(crate) fn table(shared: &Shared, version: u64) -> ConsumerOffsetTable {
 }
 
 /// The bytes of `consumerOffset.json`.
-pub(crate) fn encode_file(shared: &Shared, version: u64) -> Vec<u8> {
-    table(shared, version).encode_file()
+pub(crate) fn encode_file(shared: &Shared) -> Vec<u8> {
+    table(shared).encode_file()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::*;
 use crate::base::clock::{ManualClock, SharedClock};
 use crate::broker::cold::ColdReader;
 use crate::broker::groups::Groups;
+use crate::broker::metadata::Files;
 use crate::broker::names::SCHEDULE_TOPIC;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::shared::{Shared, SharedParts};
@@ -69,6 +71,7 @@ fn open(
         topics: Topics::open(file("topics.json"), &config, Arc::clone(&clock)).unwrap(),
         groups: Groups::open(file("groups.json"), &config, Arc::clone(&clock)).unwrap(),
         offsets: ConsumerOffsets::default(),
+        files: Files::new(&disk.shared(), Path::new("/store")),
         schedule: Schedule::new(levels.to_vec(), delays),
         cold: ColdReader::start().unwrap(),
         store,

@@ -66,7 +66,7 @@ pub(super) fn all(shared: &Arc<Shared>, request: &Command) -> Answer {
 }
 
 pub(super) fn all_offsets(shared: &Arc<Shared>, request: &Command) -> Answer {
-    let table = offset::table(shared, shared.offsets.version());
+    let table = offset::table(shared);
     Ok(Some(success(request).with_body(table.encode_wire())))
 }
 

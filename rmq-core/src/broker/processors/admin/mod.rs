@@ -5,7 +5,7 @@ mod stats;
 
 pub(crate) use group::create_by_pull;
 
-use super::{topic, unsupported};
+use super::{replication, topic, unsupported};
 use crate::broker::control::Context;
 use crate::broker::reply::Answer;
 use crate::protocol::code::RequestCode;
@@ -31,6 +31,14 @@ pub(super) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::GET_CONSUMER_CONNECTION_LIST => stats::consumer_connections(shared, request),
         RequestCode::GET_PRODUCER_CONNECTION_LIST => stats::producer_connections(shared, request),
         RequestCode::QUERY_TOPIC_CONSUME_BY_WHO => group::consumed_by(shared, request),
+        RequestCode::GET_ALL_DELAY_OFFSET => replication::delay_offsets(shared, request),
+        RequestCode::GET_ALL_MESSAGE_REQUEST_MODE => replication::request_modes(shared, request),
+        RequestCode::GET_TIMER_CHECK_POINT | RequestCode::GET_TIMER_METRICS => {
+            replication::no_timer()
+        }
+        RequestCode::NOTIFY_MIN_BROKER_ID_CHANGE => {
+            replication::min_broker_id_changed(shared, request)
+        }
         _ => unsupported(request.code),
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
         "startAcceptSendRequestTimeStamp",
         config.accept_sends_after_ms.to_string(),
     );
+    put("rmq.minBrokerId", shared.members.min_id().to_string());
     put("controlThreadQueueSize", shared.control.len().to_string());
     Ok(Some(success(request).with_body(KvTable { table }.encode())))
 }

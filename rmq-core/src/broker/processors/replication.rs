@@ -1,0 +1,61 @@
+//! Among the brokers of one name: what slaves ask their master for, and what nameservers tell.
+
+use std::sync::Arc;
+
+use crate::broker::reply::{Answer, Refusal, success};
+use crate::broker::shared::{RegisterNow, Shared};
+use crate::protocol::body::offset::DelayOffsetTable;
+use crate::protocol::body::request_mode::RequestModeTable;
+use crate::protocol::code::ResponseCode;
+use crate::protocol::command::Command;
+use crate::protocol::request::ha::NotifyMinBrokerIdChangeRequest;
+
+/// How far delayed messages were delivered: here, or on a slave as its file has it.
+pub(super) fn delay_offsets(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let table = match shared.is_master() {
+        true => shared.schedule.table(shared.clock.wall_ms()),
+        false => {
+            let file = &shared.files.delay_offset;
+            file.load(DelayOffsetTable::decode)?.unwrap_or_default()
+        }
+    };
+    Ok(Some(success(request).with_body(table.encode_wire())))
+}
+
+/// How groups get their messages, as the file has it.
+pub(super) fn request_modes(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let table = shared.files.request_mode.load(RequestModeTable::decode)?;
+    let body = table.unwrap_or_default().encode();
+    Ok(Some(success(request).with_body(body)))
+}
+
+/// A broker that serves no timed messages has no state of them; a slave skips the error.
+pub(super) fn no_timer() -> Answer {
+    let remark = "this broker keeps no timer: timed messages are not served";
+    Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+}
+
+/// A nameserver's word that another broker has the lowest id now. It comes unasked and from
+/// anywhere, so a slave asks the nameservers that it knows.
+pub(super) fn min_broker_id_changed(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: NotifyMinBrokerIdChangeRequest = request.header()?;
+    let own = &shared.config().broker_name;
+    if header.broker_name.is_some_and(|name| name != *own) {
+        return Ok(Some(success(request)));
+    }
+    let address = header.min_broker_addr;
+    tracing::info!(
+        id = header.min_broker_id,
+        address,
+        "the lowest broker id changed"
+    );
+    if let Some(id) = header.min_broker_id {
+        shared.members.set_min_id(id);
+    }
+    if shared.members.is_slave() {
+        let done = Box::new(|| {});
+        // A full queue means that they are asked at once anyway.
+        let _ = shared.registration.try_push(RegisterNow { done });
+    }
+    Ok(Some(success(request)))
+}

@@ -1,0 +1,396 @@
+//! What a slave takes of its master besides the log: topics, groups, offsets and the small files
+//! of services that run on masters only.
+//!
+//! One thread asks the master, every few seconds; each table is written to its file before it is
+//! used. Filters of consumers (`consumerFilter.json`) are not among them: RocketMQ has no request
+//! for them, and the heartbeats that consumers send to slaves as well bring them.
+
+mod offsets;
+mod schedule;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::queue::{Popped, Queue};
+use crate::base::{Error, ErrorKind, Result};
+use crate::broker::metadata::Files;
+use crate::broker::shared::Shared;
+use crate::net::Client;
+use crate::protocol::body::data_version::DataVersion;
+use crate::protocol::body::group::GroupTable;
+use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
+use crate::protocol::body::request_mode::RequestModeTable;
+use crate::protocol::body::topic::TopicAndMappingTable;
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+
+use offsets::OffsetMerge;
+use schedule::{Absent, Schedule};
+
+const OP: &str = "ask the master";
+
+/// How often the thread looks whether there is something to do.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Longest wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Topics with queues are looked through every so many rounds, and after each change of topics.
+const ROUNDS_BETWEEN_SWEEPS: u32 = 20;
+
+/// The versions of a table: the last one that was taken.
+#[derive(Debug, Default)]
+struct Taken {
+    last: Option<DataVersion>,
+    /// One that was refused because it is older than what is here; told once.
+    refused: Option<DataVersion>,
+}
+
+impl Taken {
+    /// Whether a table of version `theirs` replaces one of version `own`: it is another one than
+    /// was taken last, and not older.
+    fn is_wanted(&mut self, what: &str, own: DataVersion, theirs: DataVersion) -> bool {
+        if self.last == Some(theirs) {
+            return false;
+        }
+        if theirs.is_older_than(&own) {
+            if self.refused.replace(theirs) != Some(theirs) {
+                tracing::warn!(
+                    what,
+                    ?own,
+                    ?theirs,
+                    "what the master has is older than what is here, and is not taken"
+                );
+            }
+            return false;
+        }
+        true
+    }
+
+    fn took(&mut self, version: DataVersion) {
+        self.last = Some(version);
+        self.refused = None;
+    }
+}
+
+/// The thread's state.
+pub(crate) struct SlaveSync {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    bell: Arc<Queue<()>>,
+    schedule: Schedule,
+    topics: Taken,
+    groups: Taken,
+    offsets: OffsetMerge,
+    absent: Absent,
+    rounds: u32,
+    failing: bool,
+}
+
+impl std::fmt::Debug for SlaveSync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SlaveSync")
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SlaveSync {
+    /// The thread of a slave; `bell` rings when it has another master, and ends it when closed.
+    #[must_use]
+    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>, bell: Arc<Queue<()>>) -> Self {
+        Self {
+            shared,
+            client,
+            bell,
+            schedule: Schedule::default(),
+            topics: Taken::default(),
+            groups: Taken::default(),
+            offsets: OffsetMerge::default(),
+            absent: Absent::default(),
+            rounds: 0,
+            failing: false,
+        }
+    }
+
+    /// Works until the bell is closed.
+    pub(crate) fn run(mut self) {
+        let mut was_alive = true;
+        loop {
+            if let Popped::Closed = self.bell.pop_timeout(LOOK) {
+                return;
+            }
+            let alive = self.shared.members.is_master_alive();
+            if alive && !was_alive {
+                self.shared.master_returned();
+            }
+            was_alive = alive;
+            let master = self.shared.members.master().filter(|_| alive);
+            let Some(master) = master.map(|master| master.address) else {
+                continue;
+            };
+            let began_ms = self.shared.clock.monotonic_ms();
+            let is_self = master == self.shared.store_host().to_string();
+            if !is_self && self.schedule.is_due(&master, began_ms) {
+                self.round(&master);
+                let ended_ms = self.shared.clock.monotonic_ms();
+                self.schedule.done(&master, began_ms, ended_ms);
+            }
+        }
+    }
+
+    fn round(&mut self, master: &str) {
+        match self.sync(master) {
+            Ok(()) => {
+                let now_ms = self.shared.clock.wall_ms();
+                let stats = &self.shared.stats;
+                stats.metadata_taken_ms.store(now_ms, Ordering::Relaxed);
+                if std::mem::take(&mut self.failing) || self.rounds == 0 {
+                    tracing::info!(master, "topics, groups and offsets are the master's");
+                }
+                self.rounds = self.rounds.wrapping_add(1);
+            }
+            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Err(error) if self.failing => tracing::debug!(master, %error, "still not in step"),
+            Err(error) => {
+                self.failing = true;
+                tracing::warn!(master, %error, "not in step with the master, tried again");
+            }
+        }
+    }
+
+    /// Takes everything; what fails by itself does not keep the rest from being taken.
+    fn sync(&mut self, master: &str) -> Result<()> {
+        type Step = fn(&mut SlaveSync, &str) -> Result<()>;
+        let steps: [Step; 7] = [
+            Self::sync_topics,
+            Self::sync_groups,
+            Self::sync_offsets,
+            Self::sync_delay_offsets,
+            Self::sync_request_modes,
+            Self::sync_timer_checkpoint,
+            Self::sync_timer_metrics,
+        ];
+        let mut first = Ok(());
+        for step in steps {
+            match step(self, master) {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Remote(_) | ErrorKind::Corrupt) => {
+                    first = first.and(Err(error));
+                }
+                // Nobody answers, or the disk is at its end: the rest would fail likewise.
+                Err(error) => return Err(error),
+            }
+        }
+        first
+    }
+
+    /// The body of the master's answer; `None` when it does not know the request.
+    fn ask(&self, master: &str, code: RequestCode) -> Result<Option<bytes::Bytes>> {
+        if self.bell.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, OP, "the broker stops"));
+        }
+        let reply = self
+            .client
+            .call(master, Command::bare_request(code), TIMEOUT)?;
+        match reply.response_code() {
+            ResponseCode::SUCCESS => Ok(Some(reply.body)),
+            ResponseCode::REQUEST_CODE_NOT_SUPPORTED => Ok(None),
+            other => {
+                let remark = reply.remark.as_deref().unwrap_or("no remark");
+                let context = format!("{master} answered {other} to {code}: {remark}");
+                Err(Error::new(ErrorKind::Remote(reply.code), OP, context))
+            }
+        }
+    }
+
+    fn sync_topics(&mut self, master: &str) -> Result<()> {
+        // What the log held when the master was asked is older than its answer.
+        let log_end = self.shared.store.watermarks().appended();
+        let Some(body) = self.ask(master, RequestCode::GET_ALL_TOPIC_CONFIG)? else {
+            return Ok(());
+        };
+        let table = TopicAndMappingTable::decode(&body).map_err(|e| malformed(master, e))?;
+        if table.topics.is_empty() {
+            // Every broker has some: this is no answer to act on.
+            return Err(malformed(master, "a broker without any topic"));
+        }
+        let (own, theirs) = (self.shared.topics.data_version(), table.data_version);
+        let mut sweep =
+            self.absent.is_waiting() || self.rounds.is_multiple_of(ROUNDS_BETWEEN_SWEEPS);
+        if self.topics.is_wanted("topics", own, theirs) {
+            let gone = self.shared.topics.replace(theirs, table.topics)?;
+            for topic in &gone {
+                tracing::info!(topic, "the master has deleted a topic");
+                self.shared.offsets.remove_topic(topic);
+            }
+            self.topics.took(theirs);
+            sweep = true;
+        }
+        // Only a table that was taken says what the master no longer has.
+        if sweep && self.topics.last == Some(theirs) {
+            self.sweep(log_end)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the queues of topics that the master does not have any more.
+    fn sweep(&mut self, log_end: i64) -> Result<()> {
+        let (store, topics) = (&self.shared.store, &self.shared.topics);
+        let is_missing = |topic: &str| topics.get(topic).is_none() && !topics.is_system(topic);
+        let with_queues = store.topics();
+        let missing: BTreeSet<String> = with_queues
+            .iter()
+            .filter(|topic| is_missing(topic))
+            .map(|topic| topic.to_string())
+            .collect();
+        for topic in self.absent.take(missing) {
+            // Messages that came after the question may be of a topic that was made again.
+            let is_old = store.queues_of(&topic).iter().all(|queue| {
+                let last = queue.entry(queue.next_offset() - 1);
+                last.is_none_or(|entry| entry.end() <= log_end)
+            });
+            if is_old {
+                tracing::info!(topic, "the queues of a topic are deleted as at the master");
+                store.delete_topic(&topic)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_groups(&mut self, master: &str) -> Result<()> {
+        let code = RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG;
+        let Some(body) = self.ask(master, code)? else {
+            return Ok(());
+        };
+        let table = GroupTable::decode(&body).map_err(|e| malformed(master, e))?;
+        let (own, theirs) = (self.shared.groups.data_version(), table.data_version);
+        if self.groups.is_wanted("groups", own, theirs) {
+            self.shared.groups.replace(table)?;
+            self.groups.took(theirs);
+        }
+        Ok(())
+    }
+
+    fn sync_offsets(&mut self, master: &str) -> Result<()> {
+        let Some(body) = self.ask(master, RequestCode::GET_ALL_CONSUMER_OFFSET)? else {
+            return Ok(());
+        };
+        let table = ConsumerOffsetTable::decode(&body).map_err(|e| malformed(master, e))?;
+        let theirs = table.data_version;
+        let offsets = &self.shared.offsets;
+        let own = offsets.data_version(self.shared.clock.wall_ms());
+        let before = offsets.version();
+        let changes = self.offsets.take(&offsets.snapshot(), own, table);
+        let mut made = 0;
+        for (row, queue_id, offset) in changes {
+            let Some((topic, group)) = row.split_once('@') else {
+                continue;
+            };
+            match offset {
+                Some(offset) => offsets.commit(topic, group, queue_id, offset),
+                None => offsets.remove(topic, group, queue_id),
+            }
+            made += 1;
+        }
+        // A commit of a consumer meanwhile makes one change more: it moves the version on.
+        let newer = if own.is_older_than(&theirs) {
+            theirs
+        } else {
+            own
+        };
+        offsets.adopt(newer, before + made);
+        Ok(())
+    }
+
+    fn sync_delay_offsets(&mut self, master: &str) -> Result<()> {
+        let Some(body) = self.ask(master, RequestCode::GET_ALL_DELAY_OFFSET)? else {
+            return Ok(());
+        };
+        let table = DelayOffsetTable::decode(&body).map_err(|e| malformed(master, e))?;
+        let file = &self.files().delay_offset;
+        let own = file.load(DelayOffsetTable::decode).ok().flatten();
+        let theirs = table.data_version;
+        // Masters of RocketMQ 4 give no version.
+        let is_older = theirs != DataVersion::default()
+            && own.is_some_and(|own| theirs.is_older_than(&own.data_version));
+        if table.offsets.is_empty() || is_older {
+            return Ok(());
+        }
+        file.save(&body)
+    }
+
+    fn sync_request_modes(&mut self, master: &str) -> Result<()> {
+        let Some(body) = self.ask(master, RequestCode::GET_ALL_MESSAGE_REQUEST_MODE)? else {
+            return Ok(());
+        };
+        let table = RequestModeTable::decode(&body).map_err(|e| malformed(master, e))?;
+        let file = &self.files().request_mode;
+        let own = file.load(RequestModeTable::decode).ok().flatten();
+        if own.unwrap_or_default() == table {
+            return Ok(());
+        }
+        file.save(&body)
+    }
+
+    fn sync_timer_checkpoint(&mut self, master: &str) -> Result<()> {
+        let body = match self.ask(master, RequestCode::GET_TIMER_CHECK_POINT) {
+            // A master without timers says so with an error.
+            Ok(None) => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::Remote(_)) => return Ok(()),
+            Ok(Some(body)) => body,
+            Err(error) => return Err(error),
+        };
+        self.files().take_timer_checkpoint(&body)
+    }
+
+    fn sync_timer_metrics(&mut self, master: &str) -> Result<()> {
+        let body = match self.ask(master, RequestCode::GET_TIMER_METRICS) {
+            Ok(None) => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::Remote(_)) => return Ok(()),
+            Ok(Some(body)) => body,
+            Err(error) => return Err(error),
+        };
+        self.files().take_timer_metrics(&body)
+    }
+
+    fn files(&self) -> &Files {
+        &self.shared.files
+    }
+}
+
+fn malformed(master: &str, error: impl std::fmt::Display) -> Error {
+    let context = format!("the answer of {master}: {error}");
+    Error::new(ErrorKind::Corrupt, OP, context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(timestamp_ms: i64) -> DataVersion {
+        DataVersion {
+            timestamp_ms,
+            ..DataVersion::default()
+        }
+    }
+
+    #[test]
+    fn a_table_is_taken_once_and_never_an_older_one() {
+        let mut taken = Taken::default();
+        // The first answer counts even when the versions are equal: the tables may differ.
+        assert!(taken.is_wanted("x", version(0), version(0)));
+        taken.took(version(0));
+        assert!(!taken.is_wanted("x", version(0), version(0)));
+        assert!(taken.is_wanted("x", version(0), version(5)));
+        taken.took(version(5));
+        assert!(!taken.is_wanted("x", version(5), version(4)));
+        assert!(!taken.is_wanted("x", version(5), version(5)));
+        // Of a store that was ahead of its new master.
+        let mut taken = Taken::default();
+        assert!(!taken.is_wanted("x", version(9), version(8)));
+        assert!(taken.is_wanted("x", version(9), version(10)));
+    }
+}
