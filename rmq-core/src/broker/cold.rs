@@ -1,10 +1,12 @@
 //! Reads of records whose pages are not in memory, away from the reactors.
 
-use std::sync::Arc;
+use std::hint::black_box;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::base::thread::{self, JoinHandle};
 use crate::base::{Result, queue};
+use crate::broker::shared::{Mail, Shared};
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::store::LogSlice;
 
@@ -22,10 +24,24 @@ pub(crate) struct ColdRead {
     pub(crate) records: Vec<LogSlice>,
 }
 
+/// Work for the helper thread.
+#[derive(Debug)]
+enum Work {
+    /// A reply to finish and send.
+    Reply(ReactorHandle, ColdRead),
+    /// A request that its reactor handles again when the record that it needs is in memory.
+    Fetch {
+        shared: Weak<Shared>,
+        record: LogSlice,
+        conn: ConnectionId,
+        frame: Vec<u8>,
+    },
+}
+
 /// The helper thread and its queue.
 #[derive(Debug)]
 pub(crate) struct ColdReader {
-    queue: Arc<queue::Queue<(ReactorHandle, ColdRead)>>,
+    queue: Arc<queue::Queue<Work>>,
     thread: parking_lot::Mutex<Option<JoinHandle>>,
 }
 
@@ -33,11 +49,10 @@ impl ColdReader {
     /// Starts the helper thread.
     pub(crate) fn start() -> Result<Self> {
         let queue = Arc::new(queue::Queue::new(QUEUE_CAPACITY));
-        let work: Arc<queue::Queue<(ReactorHandle, ColdRead)>> = Arc::clone(&queue);
+        let tasks: Arc<queue::Queue<Work>> = Arc::clone(&queue);
         let thread = thread::spawn("rmq-broker-cold", move || {
-            while let Some((reactor, read)) = work.pop() {
-                let conn = read.conn;
-                reactor.send(conn, assemble(read).into());
+            while let Some(work) = tasks.pop() {
+                work.run();
             }
         })?;
         Ok(Self {
@@ -48,9 +63,37 @@ impl ColdReader {
 
     /// Hands a read over; gives the finished frame back at once when the helper is overloaded.
     pub(crate) fn read(&self, reactor: &ReactorHandle, read: ColdRead) -> Option<Vec<u8>> {
-        match self.queue.try_push((reactor.clone(), read)) {
+        match self.queue.try_push(Work::Reply(reactor.clone(), read)) {
             Ok(()) => None,
-            Err(refused) => Some(assemble(refused.into_item().1)),
+            Err(refused) => match refused.into_item() {
+                Work::Reply(_, read) => Some(assemble(read)),
+                Work::Fetch { .. } => None,
+            },
+        }
+    }
+
+    /// Brings a record into memory and gives the frame that needs it back to its reactor. Gives the
+    /// record back at once when the helper is overloaded.
+    pub(crate) fn fetch(
+        &self,
+        shared: &Arc<Shared>,
+        record: LogSlice,
+        conn: ConnectionId,
+        frame: Vec<u8>,
+    ) -> Option<LogSlice> {
+        let shared = Arc::downgrade(shared);
+        let work = Work::Fetch {
+            shared,
+            record,
+            conn,
+            frame,
+        };
+        match self.queue.try_push(work) {
+            Ok(()) => None,
+            Err(refused) => match refused.into_item() {
+                Work::Fetch { record, .. } => Some(record),
+                Work::Reply(..) => None,
+            },
         }
     }
 
@@ -62,6 +105,38 @@ impl ColdReader {
             None => Ok(()),
         }
     }
+}
+
+impl Work {
+    fn run(self) {
+        match self {
+            Self::Reply(reactor, read) => {
+                let conn = read.conn;
+                reactor.send(conn, assemble(read).into());
+            }
+            Self::Fetch {
+                shared,
+                record,
+                conn,
+                frame,
+            } => {
+                touch(record.as_ref());
+                if let Some(shared) = shared.upgrade() {
+                    let mail = Mail::Frame { conn, bytes: frame };
+                    shared.post(usize::from(conn.reactor()), mail);
+                }
+            }
+        }
+    }
+}
+
+/// Reads a byte of every page.
+fn touch(bytes: &[u8]) {
+    const PAGE_BYTES: usize = 4096;
+    for page in bytes.chunks(PAGE_BYTES) {
+        black_box(page.first().copied());
+    }
+    black_box(bytes.last().copied());
 }
 
 fn assemble(read: ColdRead) -> Vec<u8> {

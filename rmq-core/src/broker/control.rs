@@ -39,7 +39,17 @@ pub(crate) enum Task {
         /// What to create.
         topic: NewTopic,
     },
-    /// A pull of a group that does not exist yet; the frame goes back to its reactor afterwards.
+    /// A retry or dead letter topic that a request needs; the frame goes back to its reactor
+    /// afterwards.
+    CreateGroupTopic {
+        /// Where it came from.
+        conn: ConnectionId,
+        /// The whole frame.
+        frame: Vec<u8>,
+        /// What to create.
+        topic: GroupTopic,
+    },
+    /// A request of a group that does not exist yet; the frame goes back to its reactor afterwards.
     CreateGroup {
         /// Where it came from.
         conn: ConnectionId,
@@ -63,6 +73,17 @@ pub(crate) struct NewTopic {
     pub(crate) queue_nums: i32,
     /// Whether it is used in unit mode.
     pub(crate) unit_mode: bool,
+}
+
+/// A retry or dead letter topic.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupTopic {
+    /// The topic.
+    pub(crate) name: String,
+    /// Its queues.
+    pub(crate) queues: i32,
+    /// Bits of `sysflag::topic`.
+    pub(crate) sys_flag: i32,
 }
 
 /// How often silent clients are looked for.
@@ -148,6 +169,9 @@ impl Control {
             } => self.request(conn, peer, &command),
             Task::CreateTopic { conn, frame, topic } => {
                 self.create_first(conn, frame, processors::topic::create_by_send, &topic);
+            }
+            Task::CreateGroupTopic { conn, frame, topic } => {
+                self.create_first(conn, frame, processors::topic::create_for_group, &topic);
             }
             Task::CreateGroup { conn, frame, group } => {
                 self.create_first(conn, frame, processors::admin::create_by_pull, &group);

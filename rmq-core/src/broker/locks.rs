@@ -87,6 +87,15 @@ impl QueueLocks {
         }
     }
 
+    /// Whether a member of the group owns a queue now.
+    #[must_use]
+    pub(crate) fn is_locked(&self, group: &str, now_ms: u64) -> bool {
+        let live = |lock: &Lock| lock.live(now_ms, self.live_ms);
+        self.groups
+            .get(group)
+            .is_some_and(|locks| locks.values().any(live))
+    }
+
     /// Forgets what expired, so that clients that come and go leave nothing behind.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         for locks in self.groups.values_mut() {
@@ -122,6 +131,7 @@ mod tests {
             vec![queue(2)]
         );
         assert_eq!(locks.lock("g", vec![queue(0)], "b", LOCK_LIVE_MS), vec![]);
+        assert!(locks.is_locked("g", LOCK_LIVE_MS) && !locks.is_locked("h", 0));
         assert_eq!(
             locks.lock("g", vec![queue(0)], "b", LOCK_LIVE_MS + 1),
             vec![queue(0)]
@@ -158,6 +168,7 @@ mod tests {
     fn expired_locks_are_forgotten() {
         let mut locks = QueueLocks::new(LOCK_LIVE_MS);
         locks.lock("g", vec![queue(0)], "a", 0);
+        assert!(!locks.is_locked("g", LOCK_LIVE_MS + 1));
         locks.expire(LOCK_LIVE_MS);
         assert!(!locks.groups.is_empty());
         locks.expire(LOCK_LIVE_MS + 1);

@@ -7,7 +7,7 @@ use crate::broker::names;
 use crate::broker::reply::Refusal;
 use crate::broker::schedule::{DelayLevel, message};
 use crate::protocol::code::ResponseCode;
-use crate::protocol::message::properties::Scan;
+use crate::protocol::message::properties::{PropertyError, Scan};
 use crate::protocol::message::record::{NewRecord, RecordError};
 use crate::store::{AppendBatch, Queue};
 
@@ -47,16 +47,28 @@ impl DataHandler {
         text: &[u8],
         found: &Scan<'_>,
     ) -> Result<Option<Waiting>, Refusal> {
-        let illegal = |remark: String| Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark);
-        let Some(asked) = found.delay_level() else {
-            let remark = "the message is illegal: its delay level is no number";
-            return Err(illegal(remark.to_owned()));
+        let illegal = |why: &dyn std::fmt::Display| {
+            let remark = format!("the message is illegal: {why}");
+            Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark)
         };
+        let asked = found.delay_level();
+        let asked = asked.ok_or_else(|| illegal(&"its delay level is no number"))?;
+        self.waiting_in(asked, topic, queue_id, text)
+            .map_err(|error| illegal(&error))
+    }
+
+    /// Where a message waits that is to wait in this level; `None` when that is no level.
+    pub(super) fn waiting_in(
+        &mut self,
+        asked: i32,
+        topic: &str,
+        queue_id: i32,
+        text: &[u8],
+    ) -> Result<Option<Waiting>, PropertyError> {
         let Some(level) = self.shared.schedule.level(asked) else {
             return Ok(None);
         };
-        let properties = message::waiting_properties(text, level.number, topic, queue_id)
-            .map_err(|error| illegal(format!("the message is illegal: {error}")))?;
+        let properties = message::waiting_properties(text, level.number, topic, queue_id)?;
         let queue = match self.topics.get(&self.shared, names::SCHEDULE_TOPIC) {
             Some(schedule) => schedule.queue(&self.shared, level.queue_id()),
             None => {

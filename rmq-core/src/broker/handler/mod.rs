@@ -5,6 +5,7 @@
 
 mod delayed;
 mod pull;
+mod retry;
 mod send;
 
 use std::net::SocketAddr;
@@ -122,6 +123,9 @@ impl DataHandler {
         match head.request_code() {
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if !head.is_response() => {
                 self.handle_pull(io, conn, peer, &head, frame);
+            }
+            RequestCode::CONSUMER_SEND_MSG_BACK if !head.is_response() => {
+                self.handle_send_back(io, conn, frame);
             }
             _ => self.handle_general(io, conn, peer, frame),
         }

@@ -24,32 +24,34 @@ use crate::protocol::frame::{self, FrameRef, Serialize};
 use crate::protocol::header::{Head, peek_head};
 use crate::protocol::message::batch::Batch;
 use crate::protocol::message::id::{self, UniqueIds};
-use crate::protocol::message::properties::{self, Scanned, names as property};
+use crate::protocol::message::properties::{self, PropertiesBuilder, Scanned, names as property};
 use crate::protocol::message::record::NewRecord;
 use crate::protocol::request::Reply;
 use crate::protocol::request::send::{SendRequest, SendResponse, fast};
 use crate::store::{AppendBatch, AppendError, Queue};
 
 /// What a reply needs of a staged request.
-struct StagedSend {
-    head: Head,
-    serialize: Serialize,
+pub(super) struct StagedSend {
+    pub(super) head: Head,
+    pub(super) serialize: Serialize,
     /// Where its records go.
-    queue: Arc<Queue>,
+    pub(super) queue: Arc<Queue>,
     /// Of a delayed message the level, and the queue that the sender asked for.
-    delay: Option<(DelayLevel, i32)>,
+    pub(super) delay: Option<(DelayLevel, i32)>,
     /// The first of its records in the batch, and how many.
-    first: usize,
-    count: usize,
-    wait: bool,
+    pub(super) first: usize,
+    pub(super) count: usize,
+    pub(super) wait: bool,
     /// Its UNIQ_KEY in `SendStage::ids`.
-    unique_id: std::ops::Range<usize>,
+    pub(super) unique_id: std::ops::Range<usize>,
+    /// Not one that was sent back: its sender is told no more than that it is stored.
+    pub(super) is_send: bool,
 }
 
 /// Buffers of the send path, kept from turn to turn.
 pub(super) struct SendStage {
     batch: Option<AppendBatch<'static>>,
-    staged: Vec<StagedSend>,
+    pub(super) staged: Vec<StagedSend>,
     ids: Vec<u8>,
     message_id: Vec<u8>,
     /// The properties that every record of this broker gets.
@@ -109,7 +111,7 @@ fn push_property(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Why a send is not staged.
-enum NotStaged {
+pub(super) enum NotStaged {
     Refused(Refusal),
     /// The control thread has it now.
     Deferred,
@@ -248,10 +250,16 @@ impl DataHandler {
             queue,
         };
         if request.batch {
-            self.stage_batch(head, request, frame, batch, origin)
-        } else {
-            self.stage_single(head, request, frame, batch, origin)
+            return self.stage_batch(head, request, frame, batch, origin);
         }
+        let Some(dead) = self.dead_letter(conn, head, request, frame)? else {
+            return self.stage_single(head, request, frame, batch, origin);
+        };
+        let origin = Origin {
+            queue: Arc::clone(&dead.queue),
+            ..origin
+        };
+        self.stage_single(head, &dead.request(request), frame, batch, origin)
     }
 
     fn defer_to_creation(
@@ -308,7 +316,7 @@ impl DataHandler {
             text = &cleaned;
             found = properties::scan(text);
         }
-        refuse_unbuilt(&found)?;
+        refuse_unbuilt(&found, request.reconsume_times)?;
         let waiting = self.waiting(request.topic, origin.queue.id(), text, &found)?;
         let ids_from = self.stage.ids.len();
         let mut extra: &[u8] = &self.stage.broker_properties;
@@ -349,6 +357,7 @@ impl DataHandler {
             count: 1,
             wait: found.waits_for_store(),
             unique_id: ids_from..self.stage.ids.len(),
+            is_send: true,
         });
         Ok(())
     }
@@ -372,10 +381,7 @@ impl DataHandler {
         let common = request.properties.unwrap_or_default().as_bytes();
         let found = properties::scan(common);
         refuse_in_batch(&found)?;
-        let mut extra = common.to_vec();
-        if !extra.is_empty() && extra.last() != Some(&properties::PROPERTY_SEPARATOR) {
-            extra.push(properties::PROPERTY_SEPARATOR);
-        }
+        let mut extra = PropertiesBuilder::from_text(common).into_bytes();
         let ids_from = self.stage.ids.len();
         let first = batch.len();
         let undo = |stage: &mut SendStage, batch: &mut AppendBatch<'f>| {
@@ -431,6 +437,7 @@ impl DataHandler {
             count,
             wait: found.waits_for_store(),
             unique_id: ids_from..self.stage.ids.len(),
+            is_send: true,
         });
         Ok(())
     }
@@ -447,7 +454,12 @@ impl DataHandler {
         }
     }
 
-    fn reply_to_staged(&mut self, io: &mut Io<'_>, conn: ConnectionId, batch: &AppendBatch<'_>) {
+    pub(super) fn reply_to_staged(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnectionId,
+        batch: &AppendBatch<'_>,
+    ) {
         let marks = self.shared.marks();
         let deadlines = self.deadlines();
         let staged = std::mem::take(&mut self.stage.staged);
@@ -550,13 +562,15 @@ impl Origin {
 
 /// Refuses kinds of messages that this broker does not serve yet, rather than delivering them as
 /// if they were ordinary ones.
-fn refuse_unbuilt(found: &properties::Scan<'_>) -> Result<(), Refusal> {
-    if found.is_prepared() {
+fn refuse_unbuilt(found: &properties::Scan<'_>, reconsume_times: i32) -> Result<(), Refusal> {
+    let delayed = found.delay_level().is_some_and(|level| level > 0);
+    // Old clients leave the mark of a half message on a retry.
+    if found.is_prepared() && !(reconsume_times > 0 && delayed) {
         let remark = "transaction messages are not served by this broker";
         return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
     }
     // A delay level goes before a time.
-    if found.has_timer() && found.delay_level().is_some_and(|level| level <= 0) {
+    if found.has_timer() && !delayed {
         let remark = "timed messages are not served by this broker";
         return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
     }
@@ -569,7 +583,7 @@ fn refuse_in_batch(found: &properties::Scan<'_>) -> Result<(), Refusal> {
         let remark = "the message is illegal: a batch cannot be delayed";
         return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
     }
-    refuse_unbuilt(found)
+    refuse_unbuilt(found, 0)
 }
 
 fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
@@ -604,6 +618,10 @@ fn encode_reply(
     batch: &AppendBatch<'_>,
     out: &mut Vec<u8>,
 ) {
+    if !send.is_send {
+        let (opaque, stored) = (send.head.opaque, ResponseCode::SUCCESS);
+        return Command::response(opaque, send.serialize, stored, None).encode(out);
+    }
     let results = &batch.results()[send.first..send.first + send.count];
     stage.message_id.clear();
     let mut first_offset = None;
@@ -650,6 +668,10 @@ pub(super) fn finish_reply(reply: &[u8], verdict: Verdict, out: &mut Vec<u8>) {
     if let Ok(Some((frame, _))) = frame::next_frame(reply, frame::LIMIT_DEFAULT)
         && let Ok(mut command) = Command::decode(frame)
     {
+        // Who sent a message back would send it again, and has it stored all the same.
+        if command.ext.is_empty() {
+            return out.extend_from_slice(reply);
+        }
         command.code = code_of(verdict).value();
         command.encode(out);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::control::NewTopic;
+use crate::broker::control::{GroupTopic, NewTopic};
 use crate::broker::names;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
@@ -36,6 +36,13 @@ pub(crate) fn create_by_send(shared: &Arc<Shared>, wanted: &NewTopic) -> Result<
     }
     let remark = format!("topic[{topic}] not exist, apply first please!");
     Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark))
+}
+
+/// Creates a retry or dead letter topic.
+pub(crate) fn create_for_group(shared: &Arc<Shared>, wanted: &GroupTopic) -> Result<(), Refusal> {
+    let topics = &shared.topics;
+    topics.create_for_group(&wanted.name, wanted.queues, false, wanted.sys_flag)?;
+    Ok(())
 }
 
 fn invalid(remark: impl Into<String>) -> Refusal {
