@@ -40,6 +40,23 @@ pub fn fdatasync_per_s(dir: &Path, how_long: Duration) -> Result<f64> {
     }
 }
 
+/// MiB a second that a new file in `dir` takes, the last sync included.
+///
+/// # Errors
+/// When the file cannot be made, written or synced.
+pub fn write_mib_per_s(dir: &Path, mib: u32) -> Result<f64> {
+    let io = |e| Error::io("write rate", dir.display().to_string(), e);
+    let file: File = tempfile::tempfile_in(dir).map_err(io)?;
+    let block = vec![0x5A; 1 << 20];
+    let clock = SystemClock::new();
+    for number in 0..mib {
+        file.write_all_at(&block, u64::from(number) << 20)
+            .map_err(io)?;
+    }
+    file.sync_data().map_err(io)?;
+    Ok(f64::from(mib) / clock.monotonic().as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +65,6 @@ mod tests {
     fn a_disk_syncs() {
         let dir = tempfile::tempdir().unwrap();
         assert!(fdatasync_per_s(dir.path(), Duration::from_millis(20)).unwrap() > 0.0);
+        assert!(write_mib_per_s(dir.path(), 1).unwrap() > 0.0);
     }
 }

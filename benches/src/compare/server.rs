@@ -56,9 +56,10 @@ pub struct Programs {
 
 /// A process that is ended when it is dropped.
 #[derive(Debug)]
-struct Process {
+pub(crate) struct Process {
     child: Child,
     name: &'static str,
+    role: Role,
     log: PathBuf,
 }
 
@@ -68,7 +69,7 @@ impl Process {
     }
 
     /// Asks it to end and waits; kills it when that takes too long.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
         if ended(&mut self.child) {
             return;
@@ -168,13 +169,14 @@ impl Pair {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Role {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
     Namesrv,
     Broker,
 }
 
-fn spawn(
+/// Starts a server with `NAME.conf` of `dir`.
+pub(crate) fn spawn(
     maker: Maker,
     programs: &Programs,
     dir: &Path,
@@ -205,7 +207,12 @@ fn spawn(
         .stderr(err)
         .spawn()
         .map_err(|e| Error::io("start", shown, e))?;
-    Ok(Process { child, name, log })
+    Ok(Process {
+        child,
+        name,
+        role,
+        log,
+    })
 }
 
 /// Apache's servers with a heap for figures, not for tests.
@@ -235,11 +242,11 @@ fn java(programs: &Programs, dir: &Path, role: Role) -> Command {
 }
 
 /// Waits until the process answers a request, and says how long that took.
-fn started(mut process: Process, port: u16) -> Result<(Process, Duration)> {
+pub(crate) fn started(mut process: Process, port: u16) -> Result<(Process, Duration)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let code = match process.name {
-        "namesrv" => RequestCode::GET_BROKER_CLUSTER_INFO,
-        _ => RequestCode::GET_BROKER_RUNTIME_INFO,
+    let code = match process.role {
+        Role::Namesrv => RequestCode::GET_BROKER_CLUSTER_INFO,
+        Role::Broker => RequestCode::GET_BROKER_RUNTIME_INFO,
     };
     let clock = SystemClock::new();
     loop {
@@ -259,7 +266,7 @@ fn started(mut process: Process, port: u16) -> Result<(Process, Duration)> {
 }
 
 /// A port that is free, and so are its neighbours at these distances.
-fn free_port(neighbours: &[i32]) -> Result<u16> {
+pub(crate) fn free_port(neighbours: &[i32]) -> Result<u16> {
     let io = |e| Error::io("free port", "127.0.0.1", e);
     for _ in 0..100 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?;
