@@ -181,9 +181,8 @@ fn measure(args: &Args) -> Result<()> {
             found.push((mode, reports));
         }
     }
-    println!(
-        "| body | replication | msg/s | p50, p99 us | lag p50, p99, max MiB |\n|---|---|---|---|---|"
-    );
+    println!("| body | replication | msg/s | p50, p99 us | lag p50, p99, max MiB |");
+    println!("|---|---|---|---|---|");
     for (index, body) in args.body.iter().enumerate() {
         let mut rates = Vec::new();
         for mode in modes {
