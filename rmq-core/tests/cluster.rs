@@ -109,6 +109,29 @@ fn a_killed_master_comes_back_at_its_port_with_what_it_stored() {
 }
 
 #[test]
+fn a_nameserver_that_starts_again_is_told_everything_soon() {
+    let options = ClusterOptions {
+        nameservers: 2,
+        ..ClusterOptions::new(Deployment::Masters(2))
+    };
+    let cluster = Cluster::start(options).unwrap();
+    let outside = Outside::new();
+    for member in ["broker-a", "broker-b"] {
+        outside.send(&cluster, member, "x");
+    }
+    let all = ["broker-a", "broker-b"].map(|name| (name.to_owned(), 0));
+    let clock = SystemClock::new();
+    cluster.kill("namesrv-1").unwrap();
+    assert_eq!(outside.route(&cluster, "namesrv-0"), all);
+    cluster.start_member("namesrv-1").unwrap();
+    cluster.await_ready(LONG).unwrap();
+    assert_eq!(outside.route(&cluster, "namesrv-1"), all);
+    // Sooner than at the next registration, which is ten seconds away or more.
+    assert!(clock.monotonic() < Duration::from_secs(9));
+    cluster.close(LONG).unwrap();
+}
+
+#[test]
 fn a_wiped_master_comes_back_empty() {
     let cluster = masters(2);
     let outside = Outside::new();

@@ -44,6 +44,9 @@ pub(crate) struct Registration {
     client: Arc<Client>,
     ha_address: String,
     rounds: Mutex<Rounds>,
+    /// Servers that a connection to has ended. A nameserver forgets its brokers with their
+    /// connections, and when it starts again it knows none.
+    lost: Arc<Mutex<HashSet<String>>>,
     on_master: OnMaster,
 }
 
@@ -136,11 +139,17 @@ impl Registration {
         ha_address: String,
         on_master: impl Fn(&Master) + Send + Sync + 'static,
     ) -> Self {
+        let lost: Arc<Mutex<HashSet<String>>> = Arc::default();
+        let losing = Arc::clone(&lost);
+        client.on_disconnect(move |address| {
+            losing.lock().insert(address.to_owned());
+        });
         Self {
             shared,
             client,
             ha_address,
             rounds: Mutex::new(Rounds::new()),
+            lost,
             on_master: Box::new(on_master),
         }
     }
@@ -176,11 +185,8 @@ impl Registration {
             if let Some(look_up_ms) = self.shared.members.look_up_in_ms(now_ms) {
                 due_ms = due_ms.min(now_ms + look_up_ms);
             }
-            let mut wait_ms = due_ms.saturating_sub(now_ms);
-            let (missing, open) = self.missing();
-            if open || self.shared.members.is_slave() {
-                wait_ms = wait_ms.min(RETRY_MS);
-            }
+            let wait_ms = due_ms.saturating_sub(now_ms).min(RETRY_MS);
+            let missing = self.missing();
             let mut asked = Vec::new();
             match self
                 .shared
@@ -210,9 +216,8 @@ impl Registration {
         self.register_with(&self.shared.config().namesrv_addr, START_PATIENCE);
     }
 
-    /// The nameservers that have to be asked again, and whether any of them is one or has not
-    /// answered yet.
-    fn missing(&self) -> (Vec<String>, bool) {
+    /// The nameservers that have to be asked again.
+    fn missing(&self) -> Vec<String> {
         let mut rounds = self.rounds.lock();
         self.settle_received(&mut rounds);
         let config = self.shared.config();
@@ -220,17 +225,19 @@ impl Registration {
         rounds
             .standings
             .retain(|nameserver, _| config.namesrv_addr.contains(nameserver));
-        let mut missing = Vec::new();
-        let mut in_flight = false;
-        for nameserver in &config.namesrv_addr {
-            match rounds.standings.get(nameserver) {
-                Some(standing) if standing.in_flight => in_flight = true,
-                Some(standing) if standing.taken == Some(true) && !standing.stale => {}
-                _ => missing.push(nameserver.clone()),
+        for address in std::mem::take(&mut *self.lost.lock()) {
+            if let Some(standing) = rounds.standings.get_mut(&address) {
+                standing.taken = None;
             }
         }
-        let open = in_flight || !missing.is_empty();
-        (missing, open)
+        let is_missing = |nameserver: &&String| match rounds.standings.get(*nameserver) {
+            Some(standing) => {
+                !standing.in_flight && (standing.taken != Some(true) || standing.stale)
+            }
+            None => true,
+        };
+        let nameservers = config.namesrv_addr.iter();
+        nameservers.filter(is_missing).cloned().collect()
     }
 
     fn command(&self) -> Command {

@@ -346,7 +346,7 @@ impl Broker {
         self.shared.schedule.close(false);
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
-        let mut outcomes = vec![self.client.close(deadline)];
+        let mut outcomes = vec![self.client.kill()];
         for thread in self.threads.lock().iter().chain([&self.schedule]) {
             outcomes.push(thread.join_deadline(deadline));
         }
