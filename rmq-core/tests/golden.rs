@@ -12,6 +12,8 @@ mod filters;
 mod frames;
 #[path = "golden/headers.rs"]
 mod headers;
+#[path = "golden/index.rs"]
+mod index;
 #[path = "golden/records.rs"]
 mod records;
 #[path = "golden/small.rs"]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rmq_core::base::clock::ManualClock;
 use rmq_core::store::disk::{CountdownDisk, Crash, Disk, Plan};
-use rmq_core::store::{FlushMode, Health, Store, StoreOptions};
+use rmq_core::store::{FlushMode, Health, IndexOptions, Store, StoreOptions};
 use store_support::*;
 
 const LANES: [(&str, i32); 3] = [("A", 0), ("A", 1), ("B", 0)];
@@ -83,6 +83,11 @@ fn small(flush: FlushMode) -> StoreOptions {
     StoreOptions {
         segment_bytes: 4096,
         consume_queue_file_bytes: 20 * entries,
+        // It has crash tests of its own.
+        index: IndexOptions {
+            build: false,
+            ..IndexOptions::default()
+        },
         ..options(flush)
     }
 }

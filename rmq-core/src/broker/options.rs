@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::config::{BrokerConfig, BrokerRole, FlushDiskType};
-use crate::store::{FlushMode, ReadOptions, RetentionOptions, StoreOptions, physical_memory_bytes};
+use crate::store::{
+    FlushMode, IndexOptions, ReadOptions, RetentionOptions, StoreOptions, physical_memory_bytes,
+};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -37,6 +39,13 @@ pub(crate) fn of(config: &BrokerConfig) -> StoreOptions {
         await_slaves: store.broker_role == BrokerRole::SyncMaster,
         read: read(config),
         retention: retention(config),
+        index: IndexOptions {
+            build: store.index_enable && store.index_file_write,
+            hash_slots: store.index_slots_max,
+            max_entries: store.index_entries_max,
+            tags: store.index_tags,
+            complete_at_open: store.index_safe,
+        },
         ..StoreOptions::new(&store.root_dir)
     }
 }

@@ -631,6 +631,8 @@ impl BrokerConfig {
         config.store.commitlog_dir = None;
         config.store.segment_bytes = 16 << 20;
         config.store.consume_queue_file_bytes = 20 * 3_000;
+        config.store.index_slots_max = 1 << 16;
+        config.store.index_entries_max = 1 << 18;
         config.store.ha_listen_port = 0;
         config
     }

@@ -168,6 +168,26 @@ settings! {
                 "That limit for each slave.";
             offset_check_in_slave: bool, "offsetCheckInSlave" = is("false").reload(),
                 "Lets a slave correct wrong pull offsets.";
+            index_enable: bool, "messageIndexEnable" = is("true").important(),
+                "Builds the index by message key. Turned on later it is built for the whole log.";
+            index_file_write: bool, "indexFileWriteEnable" = is("true"),
+                "Writes index files; like messageIndexEnable.";
+            index_file_read: bool, "indexFileReadEnable" = is("true").reload(),
+                "Answers queries by key; otherwise they find nothing.";
+            index_slots_max: u32, "maxHashSlotNum" = is("5000000").range(1, 100_000_000),
+                "Hash slots of one index file. Files of another length are built anew.";
+            index_entries_max: u32, "maxIndexNum" = is("20000000").range(2, 85_000_000),
+                "Entries of one index file, one of which is not used.";
+            index_safe: bool, "messageIndexSafe" = is("false").important(),
+                "Starts only when the index is complete; otherwise what it lacks is built in the \
+                 background.";
+            index_tags: bool, "rmq.indexTags" = is("true"),
+                "Lets messages be found by tag too, as RocketMQ does since 5.5.";
+            query_count_max: u32, "maxMsgsNumBatch" = is("64").range(0, 100_000).reload(),
+                "Most messages that a query answers.";
+            unique_query_count_max: u32, "defaultQueryMaxNum" =
+                is("32").range(0, 100_000).reload(),
+                "Messages answered to a query by unique key.";
         }
         accepted {
             "flushCommitLogTimed": Bool = is("true").important(),
@@ -249,8 +269,6 @@ settings! {
                 "Writes half messages to their topic too.";
             "indexRocksDBEnable": Bool = is("false"), "Keeps the message index in RocksDB.";
             "maxRocksDBIndexQueryDays": Int = is("7"), "Days a query of that index may span.";
-            "indexFileWriteEnable": Bool = is("true"), "Writes index files.";
-            "indexFileReadEnable": Bool = is("true"), "Reads index files.";
             "storeType": Text = is("default").important(),
                 "Kind of consume queues; rmq writes the default one.";
             "iteratorWhenUseRocksdbConsumeQueue": Bool = is("true"),
@@ -276,12 +294,6 @@ settings! {
                 "Pages after which warming flushes.";
             "commitCommitLogThoroughInterval": Int = is("200"),
                 "Longest wait before the transient pool is copied.";
-            "messageIndexEnable": Bool = is("true").important(), "Builds the index by message key.";
-            "maxHashSlotNum": Int = is("5000000"), "Slots of one index file.";
-            "maxIndexNum": Int = is("20000000"), "Entries of one index file.";
-            "maxMsgsNumBatch": Int = is("64"), "Most messages that a query answers.";
-            "messageIndexSafe": Bool = is("false").important(),
-                "Flushes an index file when it is full.";
             "putMessageTimeout": Int = is("8000"), "Time allowed to store and copy a message.";
             "warmMapedFileEnable": Bool = is("false"), "Touches every page of a new file.";
             "debugLockEnable": Bool = is("false"), "Logs how long the append lock is held.";
@@ -290,7 +302,6 @@ settings! {
             "diskFallRecorded": Bool = is("true"), "Records groups that read from disk.";
             "osPageCacheBusyTimeOutMills": Long = is("1000").ms(),
                 "Append time at which the broker counts as busy.";
-            "defaultQueryMaxNum": Int = is("32"), "Messages answered to a query by unique key.";
             "transientStorePoolEnable": Bool = is("false").important(),
                 "Writes messages to locked memory first; rmq writes to the mapped file.";
             "transientStorePoolSize": Int = is("5"), "Buffers of that memory.";

@@ -13,6 +13,7 @@ use super::commitlog::{AppendBatch, CommitLog};
 use super::consume_queue::{Entry, Queue, QueueTable};
 use super::disk::{Disk, PAGE_BYTES};
 use super::health::{self, Full, HealthState};
+use super::index::Index;
 use super::metadata::MetadataFile;
 use super::options::StoreOptions;
 use super::snapshot::{Deletion, LastRecord, QueueMark, Snapshot};
@@ -37,6 +38,7 @@ pub(super) struct Core {
     pub(super) queues: Arc<QueueTable>,
     pub(super) marks: Arc<Watermarks>,
     pub(super) health: Arc<HealthState>,
+    pub(super) index: Index,
     pub(super) queue_bell: Bell,
     pub(super) retention_bell: Bell,
     hooks: RwLock<Vec<Hook>>,
@@ -77,6 +79,7 @@ pub(super) struct Parts {
     pub(super) queues: Arc<QueueTable>,
     pub(super) marks: Arc<Watermarks>,
     pub(super) health: Arc<HealthState>,
+    pub(super) index: Index,
     pub(super) checkpoint_file: CheckpointFile,
     pub(super) checkpoint: Checkpoint,
     pub(super) snapshot_file: MetadataFile,
@@ -103,6 +106,7 @@ impl Core {
             queues: parts.queues,
             marks: parts.marks,
             health: parts.health,
+            index: parts.index,
             queue_bell: Bell::default(),
             retention_bell: Bell::default(),
             hooks: RwLock::default(),
@@ -130,6 +134,7 @@ impl Core {
     /// Appends all records of `batch`, and tells who waits for that.
     pub(super) fn append(&self, batch: &mut AppendBatch<'_>) {
         self.log.append(batch, &self.queues);
+        self.index.appended();
         for hook in self.append_hooks.read().iter() {
             hook();
         }
@@ -372,6 +377,19 @@ impl Core {
             other => other.and_then(|()| self.disk.sync_dir(root)),
         };
         removed.map_err(|e| Error::io("store.delete_topic", dir.display().to_string(), e))
+    }
+
+    /// Store timestamp up to which the checkpoint says that the index is durable, ms.
+    pub(super) fn index_time_ms(&self) -> i64 {
+        self.books.lock().checkpoint.index_timestamp_ms
+    }
+
+    /// Says durably up to which store timestamp the index is durable.
+    pub(super) fn note_index_time(&self, ms: i64) -> Result<()> {
+        let mut books = self.books.lock();
+        books.checkpoint.index_timestamp_ms = ms;
+        let checkpoint = books.checkpoint;
+        books.checkpoint_file.store(&checkpoint)
     }
 
     /// Runs `work` while no queue file is written.

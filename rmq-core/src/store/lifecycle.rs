@@ -12,6 +12,7 @@ use super::consume_queue::Queue;
 use super::core::{self, Core, Parts, QueueHook};
 use super::disk::{Disk, DiskLock, Usage};
 use super::health::{Full, Health, HealthState};
+use super::index::{Index, KeyMatches, KeyQuery, index_thread};
 use super::mmap::LogSlice;
 use super::options::{FlushMode, StoreOptions};
 use super::read::{Filter, ReadLimits, ReadOutcome};
@@ -67,6 +68,7 @@ impl Store {
         let aborted = abort.is_there(&*disk)?;
         let (checkpoint_file, checkpoint) = CheckpointFile::open(&*disk, &options.root)?;
         let found = recover::recover(&options, &disk, &checkpoint, aborted)?;
+        let index = Index::open(&options, &disk, &checkpoint, aborted, found.end.end)?;
         abort.create(&*disk)?;
         let health = Arc::new(HealthState::default());
         let opened_at = found.end.end;
@@ -88,6 +90,7 @@ impl Store {
             queues: found.queues,
             marks: found.marks,
             health,
+            index,
             checkpoint_file,
             checkpoint,
             snapshot_file: found.snapshot_file,
@@ -97,6 +100,11 @@ impl Store {
         });
         let core = Arc::new(core);
         core.check_space();
+        if core.options.index.complete_at_open
+            && let Err(error) = core.index_all(&|| false)
+        {
+            tracing::warn!(%error, "the index is not complete yet");
+        }
         // The first message had better not wait for the first file.
         core.log.allocate_bell.ring();
         let threads = if background {
@@ -277,6 +285,18 @@ impl Store {
         self.core.message_at(physical_offset)
     }
 
+    /// Finds records by key. Touches files and records, so it may wait for the disk.
+    #[must_use]
+    pub fn query_by_key(&self, query: &KeyQuery<'_>) -> KeyMatches {
+        self.core.query_by_key(query)
+    }
+
+    /// Everything before this log offset can be found by key. Follows the end of the log.
+    #[must_use]
+    pub fn indexed(&self) -> i64 {
+        self.core.index.indexed()
+    }
+
     /// First offset of the log.
     #[must_use]
     pub fn min_offset(&self) -> i64 {
@@ -347,16 +367,22 @@ impl Store {
         self.core.flush_log()
     }
 
-    /// Makes log and consume queues durable and writes a checkpoint. Waits for the disk.
+    /// Makes log, consume queues and index durable and writes a checkpoint. Waits for the disk.
     pub fn checkpoint(&self) -> Result<()> {
         self.process.check("store.checkpoint")?;
         self.core.flush_log()?;
-        self.core.write_queues(true)
+        self.core.write_queues(true)?;
+        self.core.flush_index()
     }
 
     /// Writes queue entries of durable records to the files, as the queue thread does at times.
     pub fn write_queues(&self) -> Result<()> {
         self.core.write_queues(false)
+    }
+
+    /// Indexes what was appended, as the index thread does.
+    pub fn run_index(&self) -> Result<()> {
+        self.core.index_all(&|| false)
     }
 
     /// Looks at the disk and deletes what is due, as the retention thread does at times. Returns
@@ -385,6 +411,7 @@ impl Store {
         join(&parts.threads, deadline)?;
         let closed = self.core.flush_log().and_then(|()| {
             self.core.write_queues(true)?;
+            self.core.finish_index()?;
             self.core.log.drop_ahead()?;
             self.abort.remove(&*self.core.disk)
         });
@@ -415,7 +442,8 @@ impl Store {
         core.health.set_closed();
         core.log.locked(|_| ());
         let (flush, allocate) = (&core.log.flush_bell, &core.log.allocate_bell);
-        for bell in [flush, allocate, &core.queue_bell, &core.retention_bell] {
+        let (queue, retention) = (&core.queue_bell, &core.retention_bell);
+        for bell in [flush, allocate, queue, retention, &core.index.bell] {
             bell.stop();
         }
     }
@@ -453,11 +481,12 @@ type Body = fn(&Core);
 
 fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle>> {
     let mut threads = Vec::new();
-    let bodies: [(&str, Body); 4] = [
+    let bodies: [(&str, Body); 5] = [
         ("rmq-store-flush", flush_thread),
         ("rmq-store-queue", queue_thread),
         ("rmq-store-alloc", allocate_thread),
         ("rmq-store-clean", retention_thread),
+        ("rmq-store-index", index_thread),
     ];
     for (name, body) in bodies {
         let core = Arc::clone(core);

@@ -1,4 +1,4 @@
-//! The hour of the local day, from the system's time zone files (RFC 9636).
+//! The local time, from the system's time zone files (RFC 9636).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,10 +9,34 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// Hour of the local day, 0 to 23, at `ms` since the epoch. The zone is that of `TZ` or else of the
 /// system, as they were at the first call; UTC when neither can be read.
 pub(super) fn hour(ms: i64) -> u8 {
+    hour_of(local_s(ms))
+}
+
+/// The local time at `ms` since the epoch as 17 digits: year, month, day, hour, minute, second,
+/// millisecond.
+pub(super) fn digits(ms: i64) -> String {
+    digits_of(local_s(ms), ms.rem_euclid(1000))
+}
+
+/// Seconds since the epoch as a local clock shows them.
+fn local_s(ms: i64) -> i64 {
     static ZONE: OnceLock<Zone> = OnceLock::new();
     let zone = ZONE.get_or_init(|| Zone::of_system().unwrap_or_default());
     let seconds = ms.div_euclid(1000);
-    hour_of(seconds + i64::from(zone.offset_s(seconds)))
+    seconds + i64::from(zone.offset_s(seconds))
+}
+
+fn digits_of(local_s: i64, ms: i64) -> String {
+    let (days, second) = (local_s.div_euclid(DAY_S), local_s.rem_euclid(DAY_S));
+    let year = year_of(days);
+    let month = (2..=12)
+        .take_while(|&month| days_before_month(year, month) <= days)
+        .last()
+        .unwrap_or(1);
+    let day = days - days_before_month(year, month) + 1;
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    let second = second % 60;
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{ms:03}")
 }
 
 fn hour_of(local_s: i64) -> u8 {
@@ -406,6 +430,20 @@ mod tests {
                 (7200, 3600)
             );
         }
+    }
+
+    #[test]
+    fn times_as_digits() {
+        for (seconds, text) in [
+            (0, "19700101000000007"),
+            (SUMMER, "20260701120000007"),
+            (WINTER + 86_399 - 43_200, "20260101235959007"),
+            (951_782_400, "20000229000000007"),
+            (1_798_761_599, "20261231235959007"),
+        ] {
+            assert_eq!(digits_of(seconds, 7), text);
+        }
+        assert_eq!(digits(SUMMER * 1000 + 123)[14..], *"123");
     }
 
     #[test]

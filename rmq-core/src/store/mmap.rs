@@ -338,6 +338,11 @@ impl LogSlice {
     pub fn is_resident(&self) -> bool {
         self.region.is_resident(self.start..self.start + self.len)
     }
+
+    /// Reads it into memory, waiting for the disk once instead of at each page.
+    pub fn populate(&self) {
+        self.region.populate_read(self.start..self.start + self.len);
+    }
 }
 
 impl AsRef<[u8]> for LogSlice {

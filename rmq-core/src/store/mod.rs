@@ -13,6 +13,7 @@ mod core;
 pub mod disk;
 mod dispatch;
 mod health;
+mod index;
 mod lifecycle;
 mod local_time;
 pub mod metadata;
@@ -31,11 +32,12 @@ pub use commitlog::{AppendBatch, AppendError, Appended};
 pub use consume_queue::{ENTRY_BYTES, Entry, Queue};
 pub use disk::{Disk, RealDisk, Usage};
 pub use health::Health;
+pub use index::{KeyKind, KeyMatches, KeyQuery};
 pub use lifecycle::Store;
 pub use metadata::MetadataFile;
 pub use mmap::LogSlice;
 pub use options::{
-    FlushMode, ReadOptions, RetentionOptions, StoreOptions, default_delay_levels_ms,
+    FlushMode, IndexOptions, ReadOptions, RetentionOptions, StoreOptions, default_delay_levels_ms,
     physical_memory_bytes,
 };
 pub use read::{ReadLimits, ReadOutcome, ReadStatus};

@@ -57,6 +57,8 @@ pub struct StoreOptions {
     pub read: ReadOptions,
     /// When files are deleted.
     pub retention: RetentionOptions,
+    /// The index by message key.
+    pub index: IndexOptions,
     /// Pages that are made ready ahead of the write position, in bytes; 0 turns it off.
     pub populate_ahead_bytes: usize,
     /// Open consume queue files at most.
@@ -84,6 +86,33 @@ pub struct ReadOptions {
     pub max_filter_bytes: usize,
     /// How far from the end of the log a record counts as in memory, bytes.
     pub memory_bytes: u64,
+}
+
+/// How messages are indexed by their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexOptions {
+    /// Whether new messages are indexed. Files that are there are read in any case.
+    pub build: bool,
+    /// Hash slots of a file. Files of another length are made anew.
+    pub hash_slots: u32,
+    /// Entries of a file, one of which is not used.
+    pub max_entries: u32,
+    /// Messages are also found by their tag.
+    pub tags: bool,
+    /// Opening waits until the whole log is indexed; otherwise that is done in the background.
+    pub complete_at_open: bool,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self {
+            build: true,
+            hash_slots: 5_000_000,
+            max_entries: 20_000_000,
+            tags: true,
+            complete_at_open: false,
+        }
+    }
 }
 
 impl Default for ReadOptions {
@@ -185,6 +214,7 @@ impl StoreOptions {
             delay_levels_ms: default_delay_levels_ms(),
             read: ReadOptions::default(),
             retention: RetentionOptions::default(),
+            index: IndexOptions::default(),
             populate_ahead_bytes: 8 << 20,
             max_open_queue_files: 512,
             recent_entries: 1024,

@@ -59,6 +59,7 @@ impl Core {
             let (run, failed) = self.next_run(rest, level);
             if run.bytes > 0 {
                 self.log.append_raw(&rest[..run.bytes], run.last_store_ms)?;
+                self.index.appended();
                 self.follow(&run.arrivals)?;
                 taken += run.bytes;
             }

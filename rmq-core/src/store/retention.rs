@@ -172,6 +172,7 @@ impl Core {
             );
         }
         self.expire_queues()?;
+        self.index.expire(self.log.min_offset())?;
         Ok(deleted)
     }
 

@@ -13,7 +13,9 @@ use rmq_core::base::clock::ManualClock;
 use rmq_core::protocol::filter::tag;
 use rmq_core::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef};
 use rmq_core::store::disk::{Disk, MemDisk};
-use rmq_core::store::{AppendError, Appended, FlushMode, ReadLimits, Store, StoreOptions};
+use rmq_core::store::{
+    AppendError, Appended, FlushMode, IndexOptions, ReadLimits, Store, StoreOptions,
+};
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -33,6 +35,11 @@ pub(crate) fn options(flush: FlushMode) -> StoreOptions {
         recent_entries: 4,
         populate_ahead_bytes: 0,
         background: false,
+        index: IndexOptions {
+            hash_slots: 32,
+            max_entries: 128,
+            ..IndexOptions::default()
+        },
         ..StoreOptions::new(ROOT)
     }
 }

@@ -11,13 +11,19 @@ use crate::protocol::json::inline_set;
 /// Java's `String.hashCode`: over UTF-16 units.
 #[must_use]
 pub fn java_hash_code(text: &str) -> i32 {
+    java_hash_from(0, text)
+}
+
+/// The hash of a text that begins with one of hash `hash` and goes on with `text`.
+#[must_use]
+pub fn java_hash_from(hash: i32, text: &str) -> i32 {
     let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     if text.is_ascii() {
         return text
             .bytes()
-            .fold(0, |hash, byte| step(hash, u16::from(byte)));
+            .fold(hash, |hash, byte| step(hash, u16::from(byte)));
     }
-    text.encode_utf16().fold(0, step)
+    text.encode_utf16().fold(hash, step)
 }
 
 /// The code of a tag in a consume queue: its hash, 0 without a tag. Bytes that are no UTF-8 count

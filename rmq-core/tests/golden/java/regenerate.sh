@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes ../data again: everything from one release, frames and bodies from a newer one too.
+# Writes ../data again: everything from one release, what a newer one does otherwise from that too.
 # usage: regenerate.sh [folder]
 set -euo pipefail
 cd "$(dirname "$0")"

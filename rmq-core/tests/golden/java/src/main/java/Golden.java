@@ -25,6 +25,7 @@ public final class Golden {
         Filters.write(folder);
         Records.write(folder);
         StoreLog.write(folder, Path.of(args[1]));
+        StoreIndex.write(folder, Path.of(args[1]).resolve("index"));
         System.exit(0);
     }
 }
