@@ -240,7 +240,10 @@ fn kinds_that_are_not_built_are_refused() {
             "TIMER_DELAY_MS\u{1}3000\u{2}",
             ResponseCode::MESSAGE_ILLEGAL,
         ),
-        ("TRAN_MSG\u{1}true\u{2}", ResponseCode::NO_PERMISSION),
+        (
+            "TRAN_MSG\u{1}true\u{2}DELAY\u{1}3\u{2}",
+            ResponseCode::MESSAGE_ILLEGAL,
+        ),
     ] {
         let header = SendRequest {
             properties: Some(properties),

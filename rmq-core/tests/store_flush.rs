@@ -196,6 +196,35 @@ fn a_record_that_does_not_fit_a_full_disk_does_not_hide_a_smaller_one() {
 }
 
 #[test]
+fn a_batch_that_stops_at_a_failure_leaves_no_gap() {
+    let clock = clock();
+    let store = open(options(FlushMode::Async), &mem(&clock), &clock);
+    let queue = store.queue("A", 0);
+    let (large, small) = (vec![1; 9000], vec![2; 10]);
+    let mut batch = store.new_batch();
+    batch.stop_at_failure();
+    for body in [&small, &large, &small] {
+        batch
+            .push(&record("A", 0, body, ""), Arc::clone(&queue), 0)
+            .unwrap();
+    }
+    store.append(&mut batch);
+    let refused = Err(AppendError::TooLarge);
+    assert!(batch.results()[0].is_ok());
+    assert_eq!(batch.results()[1..], [refused.clone(), refused]);
+    assert_eq!(queue.next_offset(), 1);
+    // The batch in the same memory is an ordinary one again.
+    let mut batch = batch.recycle();
+    for body in [&large, &small] {
+        batch
+            .push(&record("A", 0, body, ""), Arc::clone(&queue), 0)
+            .unwrap();
+    }
+    store.append(&mut batch);
+    assert!(batch.results()[0].is_err() && batch.results()[1].is_ok());
+}
+
+#[test]
 fn consume_queues_without_space_refuse_messages_until_there_is_some() {
     let clock = clock();
     let disk = mem(&clock);

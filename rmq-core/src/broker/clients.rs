@@ -286,6 +286,14 @@ impl Producers {
             .unwrap_or_default()
     }
 
+    /// The connection of one of a group; another one with the next `turn`.
+    #[must_use]
+    pub(crate) fn pick(&self, group: &str, turn: usize) -> Option<ConnectionId> {
+        let members = self.groups.get(group)?;
+        let index = turn.checked_rem(members.len())?;
+        members.keys().nth(index).copied()
+    }
+
     /// How many memberships there are over all groups.
     #[must_use]
     pub(crate) fn member_count(&self) -> usize {
@@ -434,6 +442,22 @@ mod tests {
         );
         consumers.register(&broadcast, member(2, 0), Heartbeat::Full, 0);
         assert_eq!(consumers.close(conn(1)), []);
+    }
+
+    #[test]
+    fn producers_of_a_group_take_turns() {
+        let mut producers = Producers::default();
+        assert_eq!(producers.pick("p", 0), None);
+        for slot in 1..=3 {
+            producers.register("p", member(slot, 0));
+        }
+        let mut picked: Vec<_> = (7..10)
+            .filter_map(|turn| producers.pick("p", turn))
+            .collect();
+        picked.sort_unstable();
+        assert_eq!(picked, [conn(1), conn(2), conn(3)]);
+        producers.close(conn(2));
+        assert!((0..4).all(|turn| producers.pick("p", turn) != Some(conn(2))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::queue::Popped;
 use crate::base::thread;
 use crate::broker::clients::GroupChange;
+use crate::broker::names;
 use crate::broker::processors;
 use crate::broker::reply::{Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
@@ -58,6 +59,8 @@ pub(crate) enum Task {
         /// The group.
         group: String,
     },
+    /// A half message was given up: the topic for that is to exist.
+    GivenUp,
     /// A connection that is gone.
     Closed(ConnectionId),
 }
@@ -176,6 +179,7 @@ impl Control {
             Task::CreateGroup { conn, frame, group } => {
                 self.create_first(conn, frame, processors::admin::create_by_pull, &group);
             }
+            Task::GivenUp => self.create_topic_of_given_up(),
             Task::Closed(conn) => self.closed(conn),
         }));
         if let Err(panic) = outcome {
@@ -230,6 +234,14 @@ impl Control {
             let reactor = usize::from(conn.reactor());
             shared.post(reactor, Mail::Frame { conn, bytes: frame });
         });
+    }
+
+    fn create_topic_of_given_up(&self) {
+        let topic = names::TRANS_CHECK_MAX_TIME_TOPIC;
+        if let Err(error) = self.shared.topics.create_for_group(topic, 1, false, 0) {
+            tracing::error!(%error, topic, "a topic of the system could not be made");
+        }
+        self.shared.after_registration(|| {});
     }
 
     fn closed(&self, conn: ConnectionId) {

@@ -22,7 +22,7 @@ const SYSTEM_GROUPS: [&str; 8] = [
     "CID_ONSAPI_PULL",
     "CID_ONSAPI_PERMISSION",
     "CID_ONSAPI_OWNER",
-    "CID_RMQ_SYS_TRANS",
+    names::TRANSACTION_GROUP,
 ];
 
 /// The subscription groups of a broker.

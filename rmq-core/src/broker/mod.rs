@@ -30,5 +30,6 @@ mod slave_sync;
 mod stats;
 mod topic_cache;
 mod topics;
+mod transaction;
 
 pub use server::{Broker, Host};

@@ -14,6 +14,8 @@ pub(crate) const HALF_TOPIC: &str = "RMQ_SYS_TRANS_HALF_TOPIC";
 pub(crate) const OP_HALF_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
 /// Where half messages go that nobody settles.
 pub(crate) const TRANS_CHECK_MAX_TIME_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
+/// The group whose offsets say how far transactions need not be looked at again.
+pub(crate) const TRANSACTION_GROUP: &str = "CID_RMQ_SYS_TRANS";
 /// Apache's self test topic.
 pub(crate) const SELF_TEST_TOPIC: &str = "SELF_TEST_TOPIC";
 /// Apache's topic of moved offsets.

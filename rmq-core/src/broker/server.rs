@@ -27,6 +27,7 @@ use crate::broker::schedule::deliverer::Deliverer;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::slave_sync::SlaveSync;
 use crate::broker::topics::Topics;
+use crate::broker::transaction::Worker;
 use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
@@ -71,6 +72,7 @@ pub struct Broker {
     registration: Arc<Registration>,
     persist_at_end: Arc<AtomicBool>,
     schedule: JoinHandle,
+    transactions: JoinHandle,
     /// Rings when a slave has another master; closed, it ends the slave's thread.
     slave_bell: Arc<queue::Queue<()>>,
     threads: Mutex<Vec<JoinHandle>>,
@@ -261,6 +263,8 @@ impl Broker {
             control.run(|| persist.load(Ordering::Acquire));
         })?;
         let schedule = start_schedule(&shared)?;
+        let worker = Worker::new(Arc::clone(&shared));
+        let transactions = thread::spawn("rmq-broker-transaction", move || worker.run())?;
         registration.register();
         let registering = Arc::clone(&registration);
         let register = thread::spawn("rmq-broker-register", move || registering.run())?;
@@ -277,6 +281,7 @@ impl Broker {
             registration,
             persist_at_end,
             schedule,
+            transactions,
             slave_bell,
             threads: Mutex::new(threads),
             stopped: AtomicBool::new(false),
@@ -312,9 +317,12 @@ impl Broker {
                 first.get_or_insert(error);
             }
         };
-        // Before the control thread, which writes at its end how far delayed messages came.
+        // Before the control thread, which writes at its end how far delayed messages and
+        // transactions came.
         self.shared.schedule.close(true);
+        self.shared.transactions.close(true);
         keep(self.schedule.join_deadline(deadline));
+        keep(self.transactions.join_deadline(deadline));
         // Whoever waits for another server's answer hears at once that there will be none.
         keep(self.client.close(deadline));
         self.persist_at_end.store(true, Ordering::Release);
@@ -344,10 +352,12 @@ impl Broker {
         self.slave_bell.close();
         self.shared.control.close();
         self.shared.schedule.close(false);
+        self.shared.transactions.close(false);
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
         let mut outcomes = vec![self.client.kill()];
-        for thread in self.threads.lock().iter().chain([&self.schedule]) {
+        let own = [&self.schedule, &self.transactions];
+        for thread in self.threads.lock().iter().chain(own) {
             outcomes.push(thread.join_deadline(deadline));
         }
         outcomes.push(self.shared.cold.close(deadline));

@@ -24,6 +24,7 @@ use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::stats::Stats;
 use crate::broker::topics::Topics;
+use crate::broker::transaction::Transactions;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::store::{Queue, Replication, Store};
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) locks: Mutex<QueueLocks>,
     /// The other brokers of this name.
     pub(crate) members: Members,
+    /// Transactions that are to end.
+    pub(crate) transactions: Transactions,
     /// Counters.
     pub(crate) stats: Stats,
     /// Delayed messages.
@@ -150,6 +153,8 @@ impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
         let locks = QueueLocks::new(parts.config.queue_lock_expired_ms);
         let members = Members::new(&parts.config);
+        let log_end = parts.store.watermarks().appended();
+        let transactions = Transactions::new(parts.config.end_transaction_queue, log_end);
         Self {
             config_generation: AtomicU64::new(1),
             config: RwLock::new(Arc::new(parts.config)),
@@ -165,6 +170,7 @@ impl Shared {
             locks: Mutex::new(locks),
             schedule: parts.schedule,
             members,
+            transactions,
             cold: parts.cold,
             store_ip: parts.store_host.ip(),
             store_port: AtomicU16::new(parts.store_host.port()),
@@ -319,8 +325,8 @@ impl Shared {
         }
     }
 
-    /// Tells held pulls that a slave's queue got something, once it is visible; the thread that
-    /// replicates calls it.
+    /// Tells held pulls that a queue got something, once it is visible; the thread that replicates
+    /// calls it on a slave, the thread of transactions on a master.
     pub(crate) fn arrived(&self, queue: &Arc<Queue>) {
         let marks = self.store.watermarks();
         let end = marks.appended();
@@ -344,6 +350,7 @@ impl Shared {
     pub(crate) fn on_progress(&self) {
         self.schedule.on_progress();
         self.announce_arrivals();
+        self.transactions.on_progress();
         let parked = self.parked.load(Ordering::SeqCst);
         for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
             if parked & waiter_bit(index) != 0 {

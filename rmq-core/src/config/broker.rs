@@ -97,6 +97,24 @@ settings! {
             config_black_list: Vec<String>, "configBlackList" =
                 is("configBlackList;brokerConfigPath").immutable(),
                 "Keys that must not be changed at run time, besides those that never may.";
+            reject_transactions: bool, "rejectTransactionMessage" =
+                is("false").reload().important(),
+                "Refuses the messages of transactions.";
+            transaction_timeout_ms: i64, "transactionTimeOut" =
+                is("6000").range(0, 30 * 24 * HOUR_MS).ms().reload().important(),
+                "Age at which a half message that nobody ended is checked with its producers.";
+            transaction_check_interval_ms: u64, "transactionCheckInterval" =
+                is("30000").range(1, 24 * HOUR_MS).ms().reload().important(),
+                "Pause between checks of half messages.";
+            transaction_check_max: i32, "transactionCheckMax" =
+                is("15").range(1, i32::MAX as i64).reload().important(),
+                "Checks of a half message before it goes to TRANS_CHECK_MAX_TIME_TOPIC.";
+            transaction_list_bytes: usize, "transactionOpMsgMaxSize" =
+                is("4096").range(32, 1 << 20).bytes().reload(),
+                "Size of a list of half messages that are over after which the next one is begun.";
+            end_transaction_queue: usize, "endTransactionPoolQueueCapacity" =
+                is("100000").range(1, 100_000_000),
+                "Requests to end a transaction that may wait; a further one is refused.";
             held_pulls_max: usize, "rmq.maxHeldPulls" = is("200000").range(0, 100_000_000).reload(),
                 "Pulls held at once; a further one is answered PULL_NOT_FOUND.";
             topics_max: usize, "rmq.maxTopics" = is("100000").range(1, 10_000_000).reload(),
@@ -122,9 +140,6 @@ settings! {
             "consumerOffsetUpdateVersionStep": Long =
                 is("500").range(1, i64::MAX),
                 "Offset changes that make a new version of the offsets.";
-            "rejectTransactionMessage": Bool =
-                is("false").important(),
-                "Refuses transactional messages.";
             "realTimeNotifyConsumerChange": Bool = is("true"),
                 "Does that at once.";
             "forceRegister": Bool = is("true"),
@@ -225,8 +240,6 @@ settings! {
                 "Offset requests that may wait for a thread.";
             "heartbeatThreadPoolQueueCapacity": Int = is("50000"),
                 "Heartbeats that may wait for a thread.";
-            "endTransactionPoolQueueCapacity": Int = is("100000"),
-                "Transaction ends that may wait for a thread.";
             "adminBrokerThreadPoolQueueCapacity": Int = is("10000"),
                 "Administration requests that may wait for a thread.";
             "loadBalanceThreadPoolQueueCapacity": Int = is("100000"),
@@ -353,12 +366,6 @@ settings! {
             "defaultMessageRequestMode": Text = is("PULL").words(&["PULL", "POP"]),
                 "How consumers get messages when a group does not say.";
             "defaultPopShareQueueNum": Int = is("-1"), "Queues that pop consumers share; -1 all.";
-            "transactionTimeOut": Long = is("6000").important(),
-                "Age at which a half message is first checked.";
-            "transactionCheckMax": Int = is("15").important(),
-                "Checks of a half message before it is dropped.";
-            "transactionCheckInterval": Long = is("30000").important(),
-                "Pause between scans of half messages.";
             "transactionMetricFlushInterval": Long = is("10000"),
                 "How often transaction counts are written.";
             "transactionCheckRocksdbCoreThreads": Int = is("2"),
@@ -366,7 +373,6 @@ settings! {
             "transactionCheckRocksdbMaxThreads": Int = is("5"), "Most of these threads.";
             "transactionCheckRocksdbQueueCapacity": Int = is("2000"),
                 "Checks that may wait for one of these threads.";
-            "transactionOpMsgMaxSize": Int = is("4096"), "Largest batch of transaction ends.";
             "transactionOpBatchInterval": Int = is("3000"),
                 "How often batches of transaction ends are written.";
             "aclEnable": Bool = is("false").important(),

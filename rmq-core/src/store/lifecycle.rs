@@ -136,7 +136,8 @@ impl Store {
     }
 
     /// Appends the records of `batch` in order, under one lock, and fills in its results. A failed
-    /// record does not keep later ones from being appended. Never waits for a disk, except when
+    /// record does not keep later ones from being appended, unless the batch is to stop there.
+    /// Never waits for a disk, except when
     /// the next file of the log was not made in time.
     pub fn append(&self, batch: &mut AppendBatch<'_>) {
         self.core.append(batch);

@@ -4,6 +4,7 @@
 //! is handed to the control thread.
 
 mod delayed;
+mod detour;
 mod pull;
 mod retry;
 mod send;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::base::queue::PushError;
 use crate::base::thread;
 use crate::broker::control::Task;
 use crate::broker::hold::HoldTable;
@@ -158,14 +160,25 @@ impl DataHandler {
             self.answer(io, conn, &command, answer);
             return;
         }
-        let task = Task::Request {
-            conn,
-            peer,
-            command,
+        let refused = if command.request_code() == RequestCode::END_TRANSACTION {
+            self.shared.transactions.end(conn, command).err()
+        } else {
+            let task = Task::Request {
+                conn,
+                peer,
+                command,
+            };
+            match self
+                .shared
+                .control
+                .try_push(task)
+                .map_err(PushError::into_item)
+            {
+                Err(Task::Request { command, .. }) => Some(command),
+                _ => None,
+            }
         };
-        if let Err(refused) = self.shared.control.try_push(task)
-            && let Task::Request { command, .. } = refused.into_item()
-        {
+        if let Some(command) = refused {
             let busy = "[OVERLOAD]system busy, start flow control for a while";
             let refusal = Refusal::new(ResponseCode::SYSTEM_BUSY, busy);
             self.answer(io, conn, &command, Err(refusal));
@@ -331,9 +344,10 @@ impl Handler for DataHandler {
         next.into_iter().flatten().min().map(Duration::from_millis)
     }
 
-    /// Parked replies and requests at the control thread are still to be answered; a held pull is
+    /// Parked replies and requests at other threads are still to be answered; a held pull is
     /// answered by the end of its connection.
     fn drained(&mut self, _io: &mut Io<'_>) -> bool {
-        self.pending.is_empty() && self.shared.control.is_empty()
+        let shared = &self.shared;
+        self.pending.is_empty() && shared.control.is_empty() && shared.transactions.is_empty()
     }
 }

@@ -168,9 +168,7 @@ impl DataHandler {
         let waiting = self
             .waiting_in(back.level, &back.topic, back.queue_id, &text)
             .map_err(|error| failed(&error))?;
-        let delay = waiting
-            .as_ref()
-            .map(|waiting| (waiting.level, back.queue_id));
+        let delay = waiting.as_ref().map(|waiting| waiting.level);
         let mut batch = self.shared.store.new_batch();
         let (queue, pushed) = match waiting {
             Some(waiting) => {
@@ -194,6 +192,7 @@ impl DataHandler {
             head: *head,
             serialize: frame.serialize,
             queue,
+            queue_id: back.queue_id,
             delay,
             first: 0,
             count: 1,

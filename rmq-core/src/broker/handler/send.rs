@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::detour::Detour;
 use super::{DataHandler, note};
 use crate::base::ErrorKind;
 use crate::broker::control::{NewTopic, Task};
@@ -36,8 +37,9 @@ pub(super) struct StagedSend {
     pub(super) serialize: Serialize,
     /// Where its records go.
     pub(super) queue: Arc<Queue>,
-    /// Of a delayed message the level, and the queue that the sender asked for.
-    pub(super) delay: Option<(DelayLevel, i32)>,
+    /// The queue that the sender is told of; a delayed or half message goes to another one.
+    pub(super) queue_id: i32,
+    pub(super) delay: Option<DelayLevel>,
     /// The first of its records in the batch, and how many.
     pub(super) first: usize,
     pub(super) count: usize,
@@ -316,8 +318,8 @@ impl DataHandler {
             text = &cleaned;
             found = properties::scan(text);
         }
-        refuse_unbuilt(&found, request.reconsume_times)?;
-        let waiting = self.waiting(request.topic, origin.queue.id(), text, &found)?;
+        refuse_unbuilt(&found)?;
+        let detour = self.detour(request, origin.queue.id(), text, &found)?;
         let ids_from = self.stage.ids.len();
         let mut extra: &[u8] = &self.stage.broker_properties;
         let with_id;
@@ -337,12 +339,15 @@ impl DataHandler {
         let record = origin.record(request, frame.body, text, extra);
         let tags_code = tag::tags_code(found.get(Scanned::Tags).unwrap_or_default());
         let first = batch.len();
-        let pushed = match &waiting {
+        let pushed = match &detour {
             None => {
                 let queue = Arc::clone(&origin.queue);
                 batch.push_with_body(&record, frame.body, queue, tags_code)
             }
-            Some(waiting) => waiting.push(&record, frame.body, batch),
+            Some(detour) => {
+                let unique_id = &self.stage.ids[ids_from..];
+                detour.push(&record, frame.body, unique_id, tags_code, batch)
+            }
         };
         if let Err(error) = pushed {
             self.stage.ids.truncate(ids_from);
@@ -351,8 +356,9 @@ impl DataHandler {
         self.stage.staged.push(StagedSend {
             head: *head,
             serialize: frame.serialize,
-            delay: waiting.as_ref().map(|one| (one.level, origin.queue.id())),
-            queue: waiting.map_or(origin.queue, |waiting| waiting.queue),
+            queue_id: origin.queue.id(),
+            delay: detour.as_ref().and_then(Detour::level),
+            queue: detour.map_or(origin.queue, Detour::into_queue),
             first,
             count: 1,
             wait: found.waits_for_store(),
@@ -431,6 +437,7 @@ impl DataHandler {
         self.stage.staged.push(StagedSend {
             head: *head,
             serialize: frame.serialize,
+            queue_id: origin.queue.id(),
             delay: None,
             queue: origin.queue,
             first,
@@ -483,7 +490,7 @@ impl DataHandler {
                 .flatten()
                 .map(|one| one.len as u64)
                 .sum::<u64>();
-            if let Some((level, _)) = send.delay {
+            if let Some(level) = send.delay {
                 self.shared.schedule.appended(level);
             }
             let end = last.end();
@@ -562,28 +569,25 @@ impl Origin {
 
 /// Refuses kinds of messages that this broker does not serve yet, rather than delivering them as
 /// if they were ordinary ones.
-fn refuse_unbuilt(found: &properties::Scan<'_>, reconsume_times: i32) -> Result<(), Refusal> {
-    let delayed = found.delay_level().is_some_and(|level| level > 0);
-    // Old clients leave the mark of a half message on a retry.
-    if found.is_prepared() && !(reconsume_times > 0 && delayed) {
-        let remark = "transaction messages are not served by this broker";
-        return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
-    }
+fn refuse_unbuilt(found: &properties::Scan<'_>) -> Result<(), Refusal> {
     // A delay level goes before a time.
-    if found.has_timer() && !delayed {
+    if found.has_timer() && found.delay_level().is_some_and(|level| level <= 0) {
         let remark = "timed messages are not served by this broker";
         return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
     }
     Ok(())
 }
 
-/// The messages of a batch cannot be delayed.
+/// The messages of a batch cannot be delayed, and have no transaction.
 fn refuse_in_batch(found: &properties::Scan<'_>) -> Result<(), Refusal> {
+    let illegal = |why| Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, why));
     if found.delay_level().unwrap_or(1) > 0 {
-        let remark = "the message is illegal: a batch cannot be delayed";
-        return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
+        return illegal("the message is illegal: a batch cannot be delayed");
     }
-    refuse_unbuilt(found, 0)
+    if found.is_prepared() {
+        return illegal("the message is illegal: a batch cannot be part of a transaction");
+    }
+    refuse_unbuilt(found)
 }
 
 fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
@@ -635,7 +639,7 @@ fn encode_reply(
     let unique_id = std::str::from_utf8(&stage.ids[send.unique_id.clone()]).unwrap_or_default();
     let response = SendResponse {
         msg_id: std::str::from_utf8(&stage.message_id).unwrap_or_default(),
-        queue_id: send.delay.map_or(send.queue.id(), |(_, asked)| asked),
+        queue_id: send.queue_id,
         queue_offset: first_offset.unwrap_or_default(),
         transaction_id: Some(unique_id),
         batch_uniq_id: None,

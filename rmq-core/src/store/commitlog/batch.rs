@@ -111,6 +111,7 @@ pub(super) struct Item {
 /// copied into the log.
 pub struct AppendBatch<'a> {
     options: StageOptions,
+    pub(super) stops_at_failure: bool,
     pub(super) buffer: Vec<u8>,
     pub(super) items: Vec<Item>,
     pub(super) bodies: Vec<&'a [u8]>,
@@ -134,6 +135,7 @@ impl<'a> AppendBatch<'a> {
     pub fn new(options: StageOptions) -> Self {
         Self {
             options,
+            stops_at_failure: false,
             buffer: Vec::new(),
             items: Vec::new(),
             bodies: Vec::new(),
@@ -148,12 +150,19 @@ impl<'a> AppendBatch<'a> {
         self.buffer.shrink_to(KEEP_BUFFER_BYTES);
         AppendBatch {
             options: self.options,
+            stops_at_failure: false,
             buffer: self.buffer,
             items: self.items,
             // It is empty; the collection keeps its memory.
             bodies: self.bodies.into_iter().map(|_| &[][..]).collect(),
             results: self.results,
         }
+    }
+
+    /// Leaves the records behind one that cannot be appended out of the log too: none is there
+    /// without all those before it.
+    pub fn stop_at_failure(&mut self) {
+        self.stops_at_failure = true;
     }
 
     /// Takes back all records but the first `len`, before they are appended.

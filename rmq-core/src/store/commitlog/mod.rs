@@ -133,6 +133,7 @@ impl CommitLog {
         if !(0..=CLOCK_SLACK_MS).contains(&goes_back) {
             tail.last_store_ms = now;
         }
+        let mut failed = None;
         for index in 0..batch.items.len() {
             let item = &batch.items[index];
             if batch.results[index].is_ok() {
@@ -140,7 +141,13 @@ impl CommitLog {
             }
             let body = batch.bodies[index];
             let staged = &batch.buffer[item.at..item.at + item.staged.staged_len()];
-            let result = self.append_one(&mut tail, item, staged, body, queues);
+            let result = match &failed {
+                None => self.append_one(&mut tail, item, staged, body, queues),
+                Some(error) => Err(AppendError::clone(error)),
+            };
+            if batch.stops_at_failure && failed.is_none() {
+                failed = result.as_ref().err().cloned();
+            }
             batch.results[index] = result;
         }
         self.marks.set_appended(tail.end, tail.last_store_ms);

@@ -1,0 +1,256 @@
+//! The thread `rmq-broker-transaction`: gives the engine its requests and its time, and does what
+//! it hands out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Work;
+use super::book::{Progress, Rules};
+use super::engine::{Engine, Now, Output, Settings};
+use super::load::Stored;
+use crate::base::thread;
+use crate::broker::control::Task;
+use crate::broker::names;
+use crate::broker::reply::{Refusal, encode_answer, success};
+use crate::broker::shared::Shared;
+use crate::net::ConnectionId;
+use crate::protocol::code::ResponseCode;
+use crate::protocol::command::Command;
+use crate::protocol::request::transaction::{
+    EndTransactionRequest, TRANSACTION_COMMIT, TRANSACTION_ROLLBACK,
+};
+
+/// Requests that share one append.
+const BATCH_MAX: usize = 256;
+
+/// Pause after a defect showed itself, and of a slave, which has nothing to do, ms.
+const PAUSE_MS: u64 = 10_000;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The state of the thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    /// `None` on a slave, and after a defect until the state was read again.
+    engine: Option<Engine>,
+    /// Whose turn it is to be asked.
+    turn: usize,
+}
+
+impl Worker {
+    /// The worker of a broker.
+    #[must_use]
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            engine: None,
+            turn: 0,
+        }
+    }
+
+    /// Works until it is told to end.
+    pub(crate) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut works = Vec::new();
+        let mut sleep_ms = 0;
+        while shared.transactions.wait(sleep_ms, &mut works) {
+            let step = AssertUnwindSafe(|| self.step(&mut works));
+            sleep_ms = catch_unwind(step).unwrap_or_else(|panic| {
+                let what = thread::panic_message(&*panic);
+                tracing::error!(what, "ending transactions panicked");
+                // What the log says is true; what is in memory may not be any more.
+                self.engine = None;
+                PAUSE_MS
+            });
+            works.clear();
+        }
+        if shared.transactions.finish.load(Ordering::Acquire)
+            && let Some(engine) = &mut self.engine
+        {
+            let outputs = engine.close();
+            self.perform(outputs, &mut []);
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            wall_ms: self.shared.clock.wall_ms(),
+            monotonic_ms: self.shared.clock.monotonic_ms(),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let config = self.shared.config();
+        Settings {
+            rules: Rules {
+                timeout_ms: config.transaction_timeout_ms,
+                check_max: config.transaction_check_max,
+                reserved_ms: i64::from(config.store.reserved_hours) * HOUR_MS,
+            },
+            check_interval_ms: config.transaction_check_interval_ms,
+            list_max_bytes: config.transaction_list_bytes,
+            broker_name: config.broker_name.clone(),
+            store_host: self.shared.store_host(),
+        }
+    }
+
+    /// Does what there is to do; returns how long there will be nothing more, ms.
+    fn step(&mut self, works: &mut Vec<Work>) -> u64 {
+        if self.shared.members.is_slave() {
+            self.engine = None;
+            self.refuse(works);
+            return PAUSE_MS;
+        }
+        let settings = self.settings();
+        if self.engine.is_none() {
+            self.engine = Some(self.load(&settings));
+        }
+        for batch in requests(works).chunks_mut(BATCH_MAX) {
+            self.end(batch, &settings);
+        }
+        let now = self.now();
+        // In this order: what becomes safe after the marks were read leaves word.
+        let transactions = &self.shared.transactions;
+        transactions.awaits_store.store(true, Ordering::SeqCst);
+        let Some(engine) = &mut self.engine else {
+            return PAUSE_MS;
+        };
+        let outputs = engine.tick(&settings, now);
+        let (awaits, sleep_ms) = (engine.awaits_store(), engine.sleep_ms(now));
+        if !awaits {
+            transactions.awaits_store.store(false, Ordering::SeqCst);
+        }
+        self.perform(outputs, &mut []);
+        sleep_ms
+    }
+
+    fn load(&self, settings: &Settings) -> Engine {
+        let shared = &self.shared;
+        let stored = |topic: &str| shared.offsets.query(topic, names::TRANSACTION_GROUP, 0);
+        let stored = Stored {
+            half: stored(names::HALF_TOPIC),
+            over: stored(names::OP_HALF_TOPIC),
+        };
+        // The first time it is where the last run left the log; later ones know it all.
+        let log_end = &shared.transactions.log_end;
+        let log_end = log_end.swap(i64::MAX, Ordering::AcqRel);
+        let store = Arc::clone(&shared.store);
+        let interval_ms = settings.check_interval_ms;
+        Engine::load(store, stored, log_end, interval_ms, self.now())
+    }
+
+    /// A slave ends nothing.
+    fn refuse(&self, works: &mut Vec<Work>) {
+        for work in works.drain(..) {
+            if let Work::End { conn, command } = work {
+                let remark = "a slave ends no transaction";
+                let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
+                self.answer(conn, &command, Err(refusal));
+            }
+        }
+    }
+
+    fn answer(&self, conn: ConnectionId, command: &Command, result: Result<(), Refusal>) {
+        let answer = result.map(|()| Some(success(command)));
+        if let Some(bytes) = encode_answer(command, answer) {
+            self.shared.send(conn, bytes);
+        }
+    }
+
+    /// Ends transactions with one append.
+    fn end(&mut self, batch: &mut [Option<(ConnectionId, Command)>], settings: &Settings) {
+        let mut headers = Vec::with_capacity(batch.len());
+        let mut asking = Vec::with_capacity(batch.len());
+        for (conn, command) in batch.iter_mut().filter_map(Option::take) {
+            match command.header::<EndTransactionRequest>() {
+                Ok(header) if is_end(&header) => {
+                    headers.push(header);
+                    asking.push((conn, command));
+                }
+                // A producer that does not know yet gets no answer, as from Apache's broker.
+                Ok(_) => {}
+                Err(error) => self.answer(conn, &command, Err(error.into())),
+            }
+        }
+        let now = self.now();
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
+        let outputs = engine.end(&headers, settings, now);
+        self.perform(outputs, &mut asking);
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>, asking: &mut [(ConnectionId, Command)]) {
+        for output in outputs {
+            match output {
+                Output::Answer(index, result) => {
+                    if let Some((conn, command)) = asking.get(index) {
+                        self.answer(*conn, command, result);
+                    }
+                }
+                Output::Ask { group, question } => self.ask(&group, &question),
+                Output::Arrived(queue) => self.shared.arrived(&queue),
+                Output::Stored { count, bytes } => {
+                    let totals = &self.shared.stats.totals;
+                    totals.put_messages.fetch_add(count, Ordering::Relaxed);
+                    totals.put_bytes.fetch_add(bytes, Ordering::Relaxed);
+                }
+                Output::GivenUp => self.note_given_up(),
+                Output::Progress(progress) => self.note_progress(progress),
+            }
+        }
+    }
+
+    fn ask(&mut self, group: &str, question: &Command) {
+        self.turn = self.turn.wrapping_add(1);
+        let picked = self.shared.producers.lock().pick(group, self.turn);
+        let Some(conn) = picked else {
+            tracing::warn!(
+                group,
+                "no producer is there to be asked about its transaction"
+            );
+            return;
+        };
+        let mut bytes = Vec::with_capacity(512 + question.body.len());
+        question.encode(&mut bytes);
+        self.shared.send(conn, bytes);
+    }
+
+    fn note_given_up(&self) {
+        let topics = &self.shared.topics;
+        if topics.get(names::TRANS_CHECK_MAX_TIME_TOPIC).is_none() {
+            // A full queue of tasks: the next one that is given up tries again.
+            let _ = self.shared.control.try_push(Task::GivenUp);
+        }
+    }
+
+    fn note_progress(&self, progress: Progress) {
+        for (topic, offset) in [
+            (names::HALF_TOPIC, progress.half),
+            (names::OP_HALF_TOPIC, progress.over),
+        ] {
+            let offsets = &self.shared.offsets;
+            offsets.commit(topic, names::TRANSACTION_GROUP, 0, offset);
+        }
+    }
+}
+
+/// The requests among the work.
+fn requests(works: &mut Vec<Work>) -> Vec<Option<(ConnectionId, Command)>> {
+    works
+        .drain(..)
+        .filter_map(|work| match work {
+            Work::End { conn, command } => Some(Some((conn, command))),
+            Work::Look => None,
+        })
+        .collect()
+}
+
+fn is_end(header: &EndTransactionRequest) -> bool {
+    matches!(
+        header.commit_or_rollback,
+        TRANSACTION_COMMIT | TRANSACTION_ROLLBACK
+    )
+}
