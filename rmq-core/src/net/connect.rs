@@ -106,7 +106,7 @@ impl Core {
 }
 
 /// The address that a connection will come from, as far as it is known before.
-fn source(bind: Option<IpAddr>, remote: IpAddr) -> IpAddr {
+pub(crate) fn source(bind: Option<IpAddr>, remote: IpAddr) -> IpAddr {
     match (bind, remote) {
         (Some(bind), _) => bind,
         // The kernel's choice for any address of 127.0.0.0/8.
@@ -118,7 +118,7 @@ fn source(bind: Option<IpAddr>, remote: IpAddr) -> IpAddr {
 }
 
 /// The local address once established, `None` while it is not decided.
-fn outcome(stream: &TcpStream) -> io::Result<Option<SocketAddr>> {
+pub(crate) fn outcome(stream: &TcpStream) -> io::Result<Option<SocketAddr>> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }

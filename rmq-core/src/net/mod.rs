@@ -8,7 +8,7 @@
 
 mod calls;
 mod client;
-mod connect;
+pub(crate) mod connect;
 mod connection;
 mod connector;
 mod driver;
@@ -19,8 +19,8 @@ mod mailbox;
 mod outbox;
 mod reactor;
 mod server;
-mod suspect;
-mod sys;
+pub(crate) mod suspect;
+pub(crate) mod sys;
 mod turn;
 
 use std::fmt;

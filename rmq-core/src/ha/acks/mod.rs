@@ -40,42 +40,42 @@ impl InSync {
 
 /// What decides whether a slave is in sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Longest lag of a slave in sync, ms.
-    pub ack_timeout_ms: u64,
+    pub(super) ack_timeout_ms: u64,
     /// Most bytes that a slave in sync lacks.
-    pub max_gap_bytes: i64,
+    pub(super) max_gap_bytes: i64,
     /// What senders wait for; `None` when they do not wait.
-    pub in_sync: Option<InSync>,
+    pub(super) in_sync: Option<InSync>,
 }
 
 /// What an event changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Change {
+pub(super) struct Change {
     /// Enough slaves hold the log up to here now.
-    pub replicated: Option<i64>,
+    pub(super) replicated: Option<i64>,
     /// There are enough slaves in sync now, or no longer.
-    pub enough: Option<bool>,
+    pub(super) enough: Option<bool>,
 }
 
 /// How far one slave is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub(super) struct Progress {
     /// It holds the log up to here.
-    pub ack: i64,
+    pub(super) ack: i64,
     /// Bytes that it lacks.
-    pub gap_bytes: i64,
+    pub(super) gap_bytes: i64,
     /// Time since it had all of the log, ms; 0 when it has. `None`: never since it connected.
-    pub lag_ms: Option<u64>,
+    pub(super) lag_ms: Option<u64>,
     /// Whether it keeps up.
-    pub in_sync: bool,
+    pub(super) in_sync: bool,
 }
 
 /// The acknowledgements of all connected slaves. Every event carries the end of the log and the
 /// time in ms, neither of which goes back.
 #[derive(Debug)]
-pub struct Acks {
+pub(super) struct Acks {
     rules: Rules,
     history: History,
     slaves: Vec<Slave>,
@@ -129,7 +129,7 @@ impl Slave {
 impl Acks {
     /// No slaves.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
             history: History::new(rules.ack_timeout_ms),
@@ -140,7 +140,14 @@ impl Acks {
     }
 
     /// A slave connected from `host` and reported `first`. `id` is its name from now on.
-    pub fn join(&mut self, id: u64, host: IpAddr, first: i64, end: i64, now_ms: u64) -> Change {
+    pub(super) fn join(
+        &mut self,
+        id: u64,
+        host: IpAddr,
+        first: i64,
+        end: i64,
+        now_ms: u64,
+    ) -> Change {
         // It may be the same slave again, its earlier connection not yet known to be dead. That one
         // counts as another slave only when it acknowledges what nobody had before.
         for slave in self.slaves.iter_mut().filter(|slave| slave.host == host) {
@@ -159,7 +166,7 @@ impl Acks {
     }
 
     /// The slave acknowledged the log up to `ack`. What is behind the end of the log is ignored.
-    pub fn ack(&mut self, id: u64, ack: i64, end: i64, now_ms: u64) -> Change {
+    pub(super) fn ack(&mut self, id: u64, ack: i64, end: i64, now_ms: u64) -> Change {
         if ack <= end
             && let Some(slave) = self.slaves.iter_mut().find(|slave| slave.id == id)
         {
@@ -169,31 +176,31 @@ impl Acks {
     }
 
     /// The slave's connection ended.
-    pub fn leave(&mut self, id: u64, end: i64, now_ms: u64) -> Change {
+    pub(super) fn leave(&mut self, id: u64, end: i64, now_ms: u64) -> Change {
         self.slaves.retain(|slave| slave.id != id);
         self.settle(end, now_ms)
     }
 
     /// Time passed.
-    pub fn tick(&mut self, end: i64, now_ms: u64) -> Change {
+    pub(super) fn tick(&mut self, end: i64, now_ms: u64) -> Change {
         self.settle(end, now_ms)
     }
 
     /// Slaves in sync.
     #[must_use]
-    pub fn in_sync(&self) -> usize {
+    pub(super) fn in_sync(&self) -> usize {
         self.slaves.iter().filter(|slave| slave.in_sync).count()
     }
 
     /// Whether any slave in sync lacks something.
     #[must_use]
-    pub fn any_behind(&self, end: i64) -> bool {
+    pub(super) fn any_behind(&self, end: i64) -> bool {
         self.slaves.iter().any(|s| s.in_sync && s.ack < end)
     }
 
     /// How far the slave is. `None` when it is not connected.
     #[must_use]
-    pub fn progress(&self, id: u64, end: i64, now_ms: u64) -> Option<Progress> {
+    pub(super) fn progress(&self, id: u64, end: i64, now_ms: u64) -> Option<Progress> {
         let slave = self.slaves.iter().find(|slave| slave.id == id)?;
         let gap_bytes = (end - slave.ack).max(0);
         let lag_ms = match gap_bytes {
