@@ -374,14 +374,25 @@ fn both_serializations_are_answered_in_kind() {
 #[test]
 fn a_broker_that_would_not_keep_its_promise_does_not_start() {
     use rmq_core::config::BrokerRole;
-    for role in [BrokerRole::Slave, BrokerRole::SyncMaster] {
+    let nameserver = ["127.0.0.1:1".to_owned()];
+    for (role, id, nameservers, why) in [
+        (
+            BrokerRole::Slave,
+            0,
+            &nameserver[..],
+            "Slave's brokerId must be > 0",
+        ),
+        (BrokerRole::AsyncMaster, 1, &nameserver, "brokerRole=SLAVE"),
+        (BrokerRole::SyncMaster, 1, &nameserver, "brokerRole=SLAVE"),
+        (BrokerRole::Slave, 1, &[], "needs namesrvAddr"),
+    ] {
         let storage = Storage::temporary().unwrap();
         let mut config = BrokerConfig::embedded_defaults(storage.path().to_string_lossy());
         config.store.broker_role = role;
-        config.broker_id = i64::from(role == BrokerRole::Slave);
-        config.namesrv_addr = vec!["127.0.0.1:1".to_owned()];
+        config.broker_id = id;
+        config.namesrv_addr = nameservers.to_vec();
         let error = Broker::start(config).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains(role.word()), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
     }
 }

@@ -2,7 +2,6 @@
 //! nameservers say and by whether the replication stream is connected.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -91,8 +90,6 @@ impl MasterWatch {
     }
 }
 
-type Probe = Box<dyn Fn() -> bool + Send + Sync>;
-
 /// The group of one broker. Every method may be called from any thread.
 pub(crate) struct Members {
     is_slave: bool,
@@ -100,8 +97,6 @@ pub(crate) struct Members {
     watch: Mutex<MasterWatch>,
     /// Whether a nameserver knows the master.
     listed: AtomicBool,
-    /// Whether the replication stream is connected, once there is one.
-    stream: OnceLock<Probe>,
     min_id: AtomicI64,
 }
 
@@ -123,7 +118,6 @@ impl Members {
             id: config.broker_id,
             watch: Mutex::new(MasterWatch::new()),
             listed: AtomicBool::new(false),
-            stream: OnceLock::new(),
             min_id: AtomicI64::new(config.broker_id),
         }
     }
@@ -134,15 +128,10 @@ impl Members {
         self.is_slave
     }
 
-    fn is_connected(&self) -> bool {
-        self.stream.get().is_some_and(|probe| probe())
-    }
-
-    /// Whether a consumer can be sent back to the master: the stream from it is connected, or a
-    /// nameserver knows it. Always false on a master.
+    /// Whether a nameserver knows the master of this slave.
     #[must_use]
-    pub(crate) fn is_master_alive(&self) -> bool {
-        self.is_slave && (self.listed.load(Ordering::Relaxed) || self.is_connected())
+    pub(crate) fn is_master_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
     }
 
     /// The master that this slave follows, or followed last.
@@ -189,13 +178,12 @@ impl Members {
     }
 
     /// How long until the nameservers are to be asked for the master again, other than by the
-    /// period; `None` while there is nothing to find out.
+    /// period; `None` while there is nothing to find out. `connected`: the replication stream is.
     #[must_use]
-    pub(crate) fn look_up_in_ms(&self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn look_up_in_ms(&self, connected: bool, now_ms: u64) -> Option<u64> {
         if !self.is_slave {
             return None;
         }
-        let connected = self.is_connected();
         self.watch.lock().due_in_ms(connected, now_ms)
     }
 
@@ -208,7 +196,6 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn master(name: &str) -> Master {
         Master {
@@ -224,19 +211,13 @@ mod tests {
         Members::new(&config)
     }
 
-    fn watch_stream(members: &Members, connected: &Arc<AtomicBool>) {
-        let probe = Arc::clone(connected);
-        let probe = Box::new(move || probe.load(Ordering::Relaxed)) as Probe;
-        assert!(members.stream.set(probe).is_ok());
-    }
-
     #[test]
     fn a_slave_follows_the_master_that_a_nameserver_names() {
         let members = slave();
-        assert_eq!((members.is_master_alive(), members.min_id()), (false, 1));
+        assert_eq!((members.is_master_listed(), members.min_id()), (false, 1));
         assert_eq!(members.told("n1", None), None);
         assert_eq!(members.told("n2", Some(master("a"))), Some(master("a")));
-        assert_eq!((members.is_master_alive(), members.min_id()), (true, 0));
+        assert_eq!((members.is_master_listed(), members.min_id()), (true, 0));
         // The other nameserver is late, and then says the same.
         assert_eq!(members.told("n1", None), None);
         assert_eq!(members.told("n1", Some(master("a"))), None);
@@ -245,59 +226,47 @@ mod tests {
         assert_eq!(members.told("n2", Some(master("b"))), Some(master("b")));
         // One that is gone is kept in mind.
         assert_eq!(members.told("n1", None), None);
-        assert!(members.is_master_alive());
+        assert!(members.is_master_listed());
         assert_eq!(members.told("n2", None), None);
-        assert_eq!((members.is_master_alive(), members.min_id()), (false, 1));
+        assert_eq!((members.is_master_listed(), members.min_id()), (false, 1));
         assert_eq!(members.master(), Some(master("b")));
         assert_eq!(members.told("n1", Some(master("b"))), None);
-        assert!(members.is_master_alive());
+        assert!(members.is_master_listed());
         members.keep_nameservers(&["n2".to_owned()]);
-        assert!(!members.is_master_alive());
-    }
-
-    #[test]
-    fn a_connected_stream_is_a_living_master() {
-        let members = slave();
-        let connected = Arc::new(AtomicBool::new(true));
-        watch_stream(&members, &connected);
-        assert!(members.is_master_alive());
-        connected.store(false, Ordering::Relaxed);
-        assert!(!members.is_master_alive());
+        assert!(!members.is_master_listed());
     }
 
     #[test]
     fn nameservers_are_asked_more_often_until_the_stream_is_there() {
         let members = slave();
-        let connected = Arc::new(AtomicBool::new(false));
-        watch_stream(&members, &connected);
-        assert_eq!(members.look_up_in_ms(7), Some(0));
+        assert_eq!(members.look_up_in_ms(false, 7), Some(0));
         let mut now_ms = 1_000_000;
         let mut pauses = Vec::new();
         for _ in 0..6 {
             members.asked(now_ms);
-            let pause_ms = members.look_up_in_ms(now_ms).unwrap();
+            let pause_ms = members.look_up_in_ms(false, now_ms).unwrap();
             pauses.push(pause_ms);
             now_ms += pause_ms;
-            assert_eq!(members.look_up_in_ms(now_ms), Some(0));
+            assert_eq!(members.look_up_in_ms(false, now_ms), Some(0));
         }
         assert!((800..=1_000).contains(&pauses[0]), "{pauses:?}");
         assert!((4_000..=5_000).contains(&pauses[5]), "{pauses:?}");
+        // A master that is named but not connected, and the other way round, is not enough.
+        assert!(members.look_up_in_ms(true, now_ms).is_some());
         members.told("n", Some(master("a")));
-        assert!(members.look_up_in_ms(now_ms).is_some());
-        connected.store(true, Ordering::Relaxed);
-        assert_eq!(members.look_up_in_ms(now_ms), None);
+        assert!(members.look_up_in_ms(false, now_ms).is_some());
+        assert_eq!(members.look_up_in_ms(true, now_ms), None);
         // Lost again: at once, and then from the shortest pause.
-        connected.store(false, Ordering::Relaxed);
-        assert_eq!(members.look_up_in_ms(now_ms), Some(0));
+        assert_eq!(members.look_up_in_ms(false, now_ms), Some(0));
         members.asked(now_ms);
-        assert!(members.look_up_in_ms(now_ms).unwrap() <= 1_000);
+        assert!(members.look_up_in_ms(false, now_ms).unwrap() <= 1_000);
     }
 
     #[test]
     fn a_master_looks_for_nobody() {
         let members = Members::new(&BrokerConfig::embedded_defaults("/store"));
         assert_eq!(members.told("n", Some(master("a"))), None);
-        assert_eq!(members.look_up_in_ms(0), None);
-        assert!(!members.is_master_alive());
+        assert_eq!(members.look_up_in_ms(false, 0), None);
+        assert!(!members.is_master_listed());
     }
 }

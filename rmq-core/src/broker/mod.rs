@@ -21,6 +21,7 @@ mod pending;
 mod processors;
 mod redirect;
 mod registration;
+mod replication;
 mod reply;
 mod role;
 mod schedule;

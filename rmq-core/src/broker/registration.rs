@@ -39,6 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 
 /// Registers one broker. A nameserver has one registration in flight at a time, and none waits for
 /// another nameserver.
+#[derive(Debug)]
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     client: Arc<Client>,
@@ -47,15 +48,6 @@ pub(crate) struct Registration {
     /// Servers that a connection to has ended. A nameserver forgets its brokers with their
     /// connections, and when it starts again it knows none.
     lost: Arc<Mutex<HashSet<String>>>,
-    on_master: OnMaster,
-}
-
-impl std::fmt::Debug for Registration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registration")
-            .field("rounds", &self.rounds)
-            .finish_non_exhaustive()
-    }
 }
 
 type Answer = (String, Result<Command>);
@@ -126,19 +118,10 @@ fn master_of(answer: &Result<Command>) -> Option<Master> {
     })
 }
 
-/// Another master is followed now: the slave's replication is to be told.
-type OnMaster = Box<dyn Fn(&Master) + Send + Sync>;
-
 impl Registration {
-    /// A registration of this broker, which slaves reach at `ha_address`; `on_master` is told of
-    /// each master that this broker, being a slave, is to follow from then on.
+    /// A registration of this broker, which slaves reach at `ha_address`.
     #[must_use]
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        client: Arc<Client>,
-        ha_address: String,
-        on_master: impl Fn(&Master) + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>, ha_address: String) -> Self {
         let lost: Arc<Mutex<HashSet<String>>> = Arc::default();
         let losing = Arc::clone(&lost);
         client.on_disconnect(move |address| {
@@ -150,7 +133,6 @@ impl Registration {
             ha_address,
             rounds: Mutex::new(Rounds::new()),
             lost,
-            on_master: Box::new(on_master),
         }
     }
 
@@ -163,7 +145,7 @@ impl Registration {
                 nameserver,
                 "this slave follows its master"
             );
-            (self.on_master)(&master);
+            self.shared.follow(&master);
         }
         rounds.settle(&nameserver, answer);
     }
@@ -182,7 +164,7 @@ impl Registration {
             let now_ms = self.shared.clock.monotonic_ms();
             let period_ms = period_ms.clamp(PERIOD_MIN_MS, PERIOD_MAX_MS);
             let mut due_ms = registered_ms + period_ms;
-            if let Some(look_up_ms) = self.shared.members.look_up_in_ms(now_ms) {
+            if let Some(look_up_ms) = self.shared.look_up_in_ms(now_ms) {
                 due_ms = due_ms.min(now_ms + look_up_ms);
             }
             let wait_ms = due_ms.saturating_sub(now_ms).min(RETRY_MS);

@@ -7,7 +7,7 @@ use crate::protocol::json::JsonError;
 use crate::protocol::request::HeaderError;
 
 /// A request that is answered with an error.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The response code.
     pub(crate) code: ResponseCode,

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::base::Result;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
-use crate::base::{Error, ErrorKind, Result, queue};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::{Control, ControlFiles};
 use crate::broker::groups::Groups;
@@ -21,6 +21,7 @@ use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::options;
 use crate::broker::registration::Registration;
+use crate::broker::replication::Replication;
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::schedule::deliverer::Deliverer;
@@ -28,7 +29,7 @@ use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::slave_sync::SlaveSync;
 use crate::broker::topics::Topics;
 use crate::broker::transaction::Worker;
-use crate::config::{BrokerConfig, BrokerRole};
+use crate::config::BrokerConfig;
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use crate::store::{Disk, MetadataFile, RealDisk, Store};
@@ -73,8 +74,6 @@ pub struct Broker {
     persist_at_end: Arc<AtomicBool>,
     schedule: JoinHandle,
     transactions: JoinHandle,
-    /// Rings when a slave has another master; closed, it ends the slave's thread.
-    slave_bell: Arc<queue::Queue<()>>,
     threads: Mutex<Vec<JoinHandle>>,
     stopped: AtomicBool,
     process: ProcessMark,
@@ -86,27 +85,6 @@ impl fmt::Debug for Broker {
             .field("address", &self.address())
             .finish_non_exhaustive()
     }
-}
-
-/// The replication port: as configured, or the one above the main port.
-fn ha_port(config: &BrokerConfig, port: u16) -> u16 {
-    match config.store.ha_listen_port {
-        0 => port.saturating_add(1),
-        given => given,
-    }
-}
-
-/// What this broker does not do yet is refused at the start, not discovered in production.
-fn check_built(config: &BrokerConfig) -> Result<()> {
-    let role = config.store.broker_role;
-    if role == BrokerRole::AsyncMaster {
-        return Ok(());
-    }
-    let context = format!(
-        "brokerRole={}: replication is not built yet, only ASYNC_MASTER runs",
-        role.word()
-    );
-    Err(Error::new(ErrorKind::Invalid, "start broker", context))
 }
 
 /// Has the broker told of what its store and its topics do.
@@ -136,7 +114,6 @@ impl Broker {
     /// Returns when it accepts requests and every nameserver that answered knows it.
     pub fn start(config: BrokerConfig, host: Host) -> Result<Self> {
         role::check(&config)?;
-        check_built(&config)?;
         let address = interfaces::choose(&config)?;
         let root = Path::new(&config.store.root_dir).to_owned();
         let options = options::of(&config);
@@ -243,17 +220,14 @@ impl Broker {
             ..ClientConfig::default()
         };
         let client = Arc::new(Client::start(client_config, Arc::clone(&host.clock))?);
-        let ha_address = SocketAddr::new(address.ha, ha_port(&config, port)).to_string();
-        let slave_bell = Arc::new(queue::Queue::new(1));
-        let bell = Arc::clone(&slave_bell);
+        let listen = interfaces::bind_address(&config)?;
+        let streams = Replication::start(&config, &shared.store, host, (listen, port))?;
+        let ha_address = SocketAddr::new(address.ha, streams.port());
+        shared.set_streams(streams, ha_address);
         let registration = Arc::new(Registration::new(
             Arc::clone(&shared),
             Arc::clone(&client),
-            ha_address,
-            move |_| {
-                // A bell that rings already is enough.
-                let _ = bell.try_push(());
-            },
+            ha_address.to_string(),
         ));
         let persist_at_end = Arc::new(AtomicBool::new(false));
 
@@ -270,8 +244,7 @@ impl Broker {
         let register = thread::spawn("rmq-broker-register", move || registering.run())?;
         let mut threads = vec![control, register];
         if shared.members.is_slave() {
-            let bell = Arc::clone(&slave_bell);
-            let sync = SlaveSync::new(Arc::clone(&shared), Arc::clone(&client), bell);
+            let sync = SlaveSync::new(Arc::clone(&shared), Arc::clone(&client));
             threads.push(thread::spawn("rmq-broker-slave", move || sync.run())?);
         }
         Ok(Self {
@@ -282,7 +255,6 @@ impl Broker {
             persist_at_end,
             schedule,
             transactions,
-            slave_bell,
             threads: Mutex::new(threads),
             stopped: AtomicBool::new(false),
             process: ProcessMark::current(),
@@ -309,7 +281,7 @@ impl Broker {
             return Ok(());
         }
         self.shared.registration.close();
-        self.slave_bell.close();
+        self.shared.slave_bell.close();
         self.registration.unregister();
         let mut first = self.server.shutdown(deadline).err();
         let mut keep = |outcome: Result<()>| {
@@ -323,6 +295,10 @@ impl Broker {
         self.shared.transactions.close(true);
         keep(self.schedule.join_deadline(deadline));
         keep(self.transactions.join_deadline(deadline));
+        // After the last append: slaves in sync get what they lack.
+        if let Some(streams) = self.shared.streams() {
+            keep(streams.close(deadline));
+        }
         // Whoever waits for another server's answer hears at once that there will be none.
         keep(self.client.close(deadline));
         self.persist_at_end.store(true, Ordering::Release);
@@ -349,10 +325,13 @@ impl Broker {
             tracing::warn!(%error, "a reactor outlived its broker");
         }
         self.shared.registration.close();
-        self.slave_bell.close();
+        self.shared.slave_bell.close();
         self.shared.control.close();
         self.shared.schedule.close(false);
         self.shared.transactions.close(false);
+        if let Some(streams) = self.shared.streams() {
+            streams.kill();
+        }
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
         let mut outcomes = vec![self.client.kill()];

@@ -15,10 +15,11 @@ use crate::broker::control::Task;
 use crate::broker::groups::Groups;
 use crate::broker::hold::waiter_bit;
 use crate::broker::locks::QueueLocks;
-use crate::broker::members::Members;
+use crate::broker::members::{Master, Members};
 use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::pending::Marks;
+use crate::broker::replication::Replication as Streams;
 use crate::broker::reply::Refusal;
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
@@ -27,6 +28,7 @@ use crate::broker::topics::Topics;
 use crate::broker::transaction::Transactions;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
+use crate::protocol::code::RequestCode;
 use crate::store::{Queue, Replication, Store};
 
 /// Something that one thread leaves for a reactor.
@@ -88,6 +90,9 @@ pub(crate) struct Shared {
     pub(crate) members: Members,
     /// Transactions that are to end.
     pub(crate) transactions: Transactions,
+    /// The log's way to slaves or from the master, once it runs.
+    streams: OnceLock<Streams>,
+    ha_address: OnceLock<SocketAddr>,
     /// Counters.
     pub(crate) stats: Stats,
     /// Delayed messages.
@@ -98,6 +103,10 @@ pub(crate) struct Shared {
     pub(crate) control: queue::Queue<Task>,
     /// Asks the registration thread to register now.
     pub(crate) registration: queue::Queue<RegisterNow>,
+    /// Rings when a slave's thread has something to do; closed, it ends that thread.
+    pub(crate) slave_bell: queue::Queue<()>,
+    /// Whether a message of a topic came from the master that is not known here.
+    unknown_topic: AtomicBool,
     /// Whether topics changed that no registration was asked for yet.
     topics_changed: AtomicBool,
     store_ip: IpAddr,
@@ -171,11 +180,16 @@ impl Shared {
             schedule: parts.schedule,
             members,
             transactions,
+            streams: OnceLock::new(),
+            ha_address: OnceLock::new(),
             cold: parts.cold,
             store_ip: parts.store_host.ip(),
             store_port: AtomicU16::new(parts.store_host.port()),
             control: queue::Queue::new(CONTROL_QUEUE_CAPACITY),
             registration: queue::Queue::new(REGISTRATION_QUEUE_CAPACITY),
+            slave_bell: queue::Queue::new(1),
+            // A store that was not closed in order may have some.
+            unknown_topic: AtomicBool::new(true),
             topics_changed: AtomicBool::new(false),
             mailboxes: (0..parts.reactors).map(|_| Mutex::default()).collect(),
             reactors: OnceLock::new(),
@@ -194,6 +208,52 @@ impl Shared {
     #[must_use]
     pub(crate) fn is_master(&self) -> bool {
         !self.members.is_slave()
+    }
+
+    /// The log's way to slaves or from the master, once it runs.
+    #[must_use]
+    pub(crate) fn streams(&self) -> Option<&Streams> {
+        self.streams.get()
+    }
+
+    /// Makes the streams known, once they run, and the address that they are advertised under.
+    pub(crate) fn set_streams(&self, streams: Streams, ha_address: SocketAddr) {
+        // A second call would be a defect of the start; the first one stays.
+        let _ = self.streams.set(streams);
+        let _ = self.ha_address.set(ha_address);
+    }
+
+    /// Where slaves replicate from, once it is known.
+    #[must_use]
+    pub(crate) fn ha_address(&self) -> Option<SocketAddr> {
+        self.ha_address.get().copied()
+    }
+
+    /// Whether a slave is connected to its master.
+    fn is_connected(&self) -> bool {
+        self.streams().is_some_and(Streams::is_connected)
+    }
+
+    /// Whether a slave can send consumers back to its master: the stream from it is connected, or
+    /// a nameserver knows it. Always false on a master.
+    #[must_use]
+    pub(crate) fn is_master_alive(&self) -> bool {
+        self.members.is_slave() && (self.members.is_master_listed() || self.is_connected())
+    }
+
+    /// How long until a slave is to look for its master, other than by the period of registration.
+    #[must_use]
+    pub(crate) fn look_up_in_ms(&self, now_ms: u64) -> Option<u64> {
+        self.members.look_up_in_ms(self.is_connected(), now_ms)
+    }
+
+    /// Why this broker takes no messages: it is a slave, or a master with too few slaves in sync.
+    #[must_use]
+    pub(crate) fn refuse_sends(&self) -> Option<Refusal> {
+        if self.members.is_slave() {
+            return self.refuse_on_slave(RequestCode::SEND_MESSAGE.value());
+        }
+        self.streams()?.refuse_sends()
     }
 
     /// Why this broker, being a slave, does not serve the request; `None` when it does.
@@ -328,6 +388,12 @@ impl Shared {
     /// Tells held pulls that a queue got something, once it is visible; the thread that replicates
     /// calls it on a slave, the thread of transactions on a master.
     pub(crate) fn arrived(&self, queue: &Arc<Queue>) {
+        if self.members.is_slave()
+            && self.topics.get(queue.topic()).is_none()
+            && !self.unknown_topic.swap(true, Ordering::AcqRel)
+        {
+            self.ring_slave();
+        }
         let marks = self.store.watermarks();
         let end = marks.appended();
         if end <= marks.safe() {
@@ -337,6 +403,25 @@ impl Shared {
         self.arrivals.push(end, queue);
         // It may have become visible before it was put there.
         self.announce_arrivals();
+    }
+
+    /// Has this slave follow another master than before.
+    pub(crate) fn follow(&self, master: &Master) {
+        if let Some(streams) = self.streams() {
+            streams.follow(&master.ha_address);
+        }
+        self.ring_slave();
+    }
+
+    /// Wakes the thread of a slave that keeps in step with the master.
+    pub(crate) fn ring_slave(&self) {
+        // A bell that rings already is enough.
+        let _ = self.slave_bell.try_push(());
+    }
+
+    /// Whether messages of a topic came that was not known then; the next one is news again.
+    pub(crate) fn take_unknown_topic(&self) -> bool {
+        self.unknown_topic.swap(false, Ordering::AcqRel)
     }
 
     fn announce_arrivals(&self) {

@@ -275,6 +275,25 @@ impl Topics {
         Ok(gone)
     }
 
+    /// For a slave whose master is gone: adds topics that it found in the log only, under the
+    /// version that the table has, so that the master's is still taken when it comes back.
+    pub(crate) fn add_found(&self, topics: Vec<TopicConfig>) -> Result<()> {
+        let mut table = self.snapshot();
+        for topic in &topics {
+            let name = topic.topic_name.clone();
+            table.topics.entry(name).or_insert_with(|| topic.clone());
+        }
+        self.file.save(&table.encode_file())?;
+        let mut known = self.table.write();
+        for topic in topics {
+            let name = topic.topic_name.clone();
+            known.entry(name).or_insert_with(|| Arc::new(topic));
+        }
+        drop(known);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
     /// Writes the table as `edit` leaves it, under a new version.
     fn change(&self, edit: impl FnOnce(&mut TopicTable)) -> Result<()> {
         let mut table = self.snapshot();

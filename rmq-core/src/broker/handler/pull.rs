@@ -409,7 +409,7 @@ impl DataHandler {
         let place = Place {
             slave_read: self.config.slave_read_enable,
             is_slave: members.is_slave(),
-            master_alive: members.is_master_alive(),
+            master_alive: self.shared.is_master_alive(),
             offset_check: self.config.store.offset_check_in_slave,
         };
         redirect::direct(place, &pull.group, pull.offset, outcome)

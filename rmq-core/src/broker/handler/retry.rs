@@ -89,6 +89,9 @@ impl DataHandler {
         command: &Command,
         frame: &FrameRef<'_>,
     ) -> Result<(), NotStaged> {
+        if let Some(refusal) = self.shared.refuse_sends() {
+            return Err(refusal.into());
+        }
         let request: SendMessageBackRequest = command.header().map_err(Refusal::from)?;
         let head = command.head();
         let group = self.group_or_defer(conn, &request.group, frame)?;

@@ -133,9 +133,9 @@ impl DataHandler {
         peer: SocketAddr,
         frames: &[FrameRef<'_>],
     ) {
-        if self.shared.members.is_slave() {
+        if let Some(refusal) = self.shared.refuse_sends() {
             for frame in frames {
-                self.refuse_send(io, conn, frame);
+                self.refuse_frame(io, conn, frame, &refusal);
             }
             return;
         }
@@ -155,13 +155,17 @@ impl DataHandler {
         self.stage.batch = Some(batch.recycle());
     }
 
-    /// Refuses a send that a slave got.
-    fn refuse_send(&self, io: &mut Io<'_>, conn: ConnectionId, frame: &FrameRef<'_>) {
-        if let Some(head) = peek_head(*frame)
-            && let Some(refusal) = self.shared.refuse_on_slave(head.code)
-        {
+    /// Refuses a send before it is looked at.
+    fn refuse_frame(
+        &self,
+        io: &mut Io<'_>,
+        conn: ConnectionId,
+        frame: &FrameRef<'_>,
+        refusal: &Refusal,
+    ) {
+        if let Some(head) = peek_head(*frame) {
             self.shared.stats.totals.put_failed.fetch_add(1, Relaxed);
-            Self::refuse(io, conn, &head, frame.serialize, refusal);
+            Self::refuse(io, conn, &head, frame.serialize, refusal.clone());
         }
     }
 

@@ -8,7 +8,7 @@ use crate::protocol::body::offset::DelayOffsetTable;
 use crate::protocol::body::request_mode::RequestModeTable;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
-use crate::protocol::request::ha::NotifyMinBrokerIdChangeRequest;
+use crate::protocol::request::ha::{ExchangeHaInfo, NotifyMinBrokerIdChangeRequest};
 
 /// How far delayed messages were delivered: here, or on a slave as its file has it.
 pub(super) fn delay_offsets(shared: &Arc<Shared>, request: &Command) -> Answer {
@@ -58,4 +58,34 @@ pub(super) fn min_broker_id_changed(shared: &Arc<Shared>, request: &Command) -> 
         let _ = shared.registration.try_push(RegisterNow { done });
     }
     Ok(Some(success(request)))
+}
+
+/// How replication goes.
+pub(super) fn ha_status(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let Some(streams) = shared.streams() else {
+        let remark = "replication is starting";
+        return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+    };
+    let log_end = shared.store.watermarks().appended();
+    let status = streams.streams().to_status(log_end);
+    Ok(Some(success(request).with_body(status.encode())))
+}
+
+/// Tells a slave where this master is replicated from. What the request itself says of a master is
+/// not taken: a slave follows the nameservers that it is configured with.
+pub(super) fn exchange_ha_info(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let asked: ExchangeHaInfo = request.header()?;
+    let mut told = ExchangeHaInfo {
+        master_ha_address: None,
+        master_flush_offset: None,
+        master_address: None,
+    };
+    if shared.is_master() && asked.master_ha_address.is_none() {
+        told = ExchangeHaInfo {
+            master_ha_address: shared.ha_address().map(|address| address.to_string()),
+            master_flush_offset: Some(shared.store.watermarks().flushed()),
+            master_address: Some(shared.store_host().to_string()),
+        };
+    }
+    Ok(Some(success(request).with_header(&told)))
 }

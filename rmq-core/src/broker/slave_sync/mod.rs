@@ -13,16 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::base::queue::{Popped, Queue};
+use bytes::Bytes;
+
+use crate::base::queue::Popped;
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::metadata::Files;
+use crate::broker::names;
 use crate::broker::shared::Shared;
 use crate::net::Client;
 use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::group::GroupTable;
+use crate::protocol::body::kv_table::KvTable;
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use crate::protocol::body::request_mode::RequestModeTable;
-use crate::protocol::body::topic::TopicAndMappingTable;
+use crate::protocol::body::topic::{TopicAndMappingTable, TopicConfig};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 
@@ -36,6 +40,10 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a broker's log begins and ends, in its runtime information.
+const MIN_OFFSET: &str = "commitLogMinOffset";
+const MAX_OFFSET: &str = "commitLogMaxOffset";
 
 /// Topics with queues are looked through every so many rounds, and after each change of topics.
 const ROUNDS_BETWEEN_SWEEPS: u32 = 20;
@@ -79,14 +87,18 @@ impl Taken {
 pub(crate) struct SlaveSync {
     shared: Arc<Shared>,
     client: Arc<Client>,
-    bell: Arc<Queue<()>>,
     schedule: Schedule,
     topics: Taken,
     groups: Taken,
     offsets: OffsetMerge,
     absent: Absent,
+    /// How far the master has delivered delayed messages, and what this log must have first.
+    delays: Option<(i64, Bytes)>,
     rounds: u32,
     failing: bool,
+    was_alive: bool,
+    /// Messages came of a topic that is not known here, and the master was not asked since.
+    unknown_topic: bool,
 }
 
 impl std::fmt::Debug for SlaveSync {
@@ -98,51 +110,103 @@ impl std::fmt::Debug for SlaveSync {
 }
 
 impl SlaveSync {
-    /// The thread of a slave; `bell` rings when it has another master, and ends it when closed.
+    /// The thread of a slave; its bell wakes it, and ends it when closed.
     #[must_use]
-    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>, bell: Arc<Queue<()>>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
         Self {
             shared,
             client,
-            bell,
             schedule: Schedule::default(),
             topics: Taken::default(),
             groups: Taken::default(),
             offsets: OffsetMerge::default(),
             absent: Absent::default(),
+            delays: None,
             rounds: 0,
             failing: false,
+            was_alive: true,
+            unknown_topic: false,
         }
     }
 
     /// Works until the bell is closed.
     pub(crate) fn run(mut self) {
-        let mut was_alive = true;
-        loop {
-            if let Popped::Closed = self.bell.pop_timeout(LOOK) {
-                return;
-            }
-            let alive = self.shared.members.is_master_alive();
-            if alive && !was_alive {
-                self.shared.master_returned();
-            }
-            was_alive = alive;
-            let master = self.shared.members.master().filter(|_| alive);
-            let Some(master) = master.map(|master| master.address) else {
-                continue;
-            };
-            let began_ms = self.shared.clock.monotonic_ms();
-            let is_self = master == self.shared.store_host().to_string();
-            if !is_self && self.schedule.is_due(&master, began_ms) {
-                self.round(&master);
-                let ended_ms = self.shared.clock.monotonic_ms();
-                self.schedule.done(&master, began_ms, ended_ms);
-            }
+        while self.shared.slave_bell.pop_timeout(LOOK) != Popped::Closed {
+            self.step();
         }
     }
 
-    fn round(&mut self, master: &str) {
-        match self.sync(master) {
+    /// Does what is to be done now.
+    fn step(&mut self) {
+        let alive = self.shared.is_master_alive();
+        if alive && !self.was_alive {
+            self.shared.master_returned();
+        }
+        self.was_alive = alive;
+        if self.shared.take_unknown_topic() {
+            self.unknown_topic = true;
+            self.schedule.hurry();
+        }
+        let own = self.shared.store_host().to_string();
+        let master = self.shared.members.master().map(|master| master.address);
+        let master = master.filter(|address| alive && *address != own);
+        let began_ms = self.shared.clock.monotonic_ms();
+        let mut in_step = master.is_some() && !self.failing;
+        if let Some(master) = &master
+            && self.schedule.is_due(master, began_ms)
+        {
+            in_step = self.round(master);
+            let ended_ms = self.shared.clock.monotonic_ms();
+            self.schedule.done(master, began_ms, ended_ms);
+            // Known now, or deleted at the master.
+            self.unknown_topic &= !in_step;
+        }
+        if !in_step && std::mem::take(&mut self.unknown_topic) {
+            self.find_topics();
+        }
+    }
+
+    /// Topics that only the log knows, because the master was lost before it could tell of them:
+    /// what was acknowledged in them is to be read all the same.
+    fn find_topics(&mut self) {
+        let (store, topics) = (&self.shared.store, &self.shared.topics);
+        let found = store.topics().into_iter().filter(|topic| {
+            let is_known = topics.get(topic).is_some() || topics.is_system(topic);
+            !is_known && !self.absent.is_missed(topic) && names::can_be_stored(topic)
+        });
+        let found: Vec<TopicConfig> = found
+            .map(|topic| {
+                let last = store.queues_of(&topic).last().map_or(0, |queue| queue.id());
+                TopicConfig {
+                    read_queue_nums: last + 1,
+                    write_queue_nums: last + 1,
+                    ..TopicConfig::new(&*topic)
+                }
+            })
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        for topic in &found {
+            let (topic, queues) = (&topic.topic_name, topic.read_queue_nums);
+            tracing::warn!(
+                topic,
+                queues,
+                "only the log knows this topic: it can be read"
+            );
+        }
+        if let Err(error) = topics.add_found(found) {
+            tracing::error!(%error, "topics that were found could not be written");
+        }
+        // Whatever the master says next is taken, also when it is what it said last.
+        self.topics = Taken::default();
+    }
+
+    /// Asks for everything; returns whether all of it is the master's now.
+    fn round(&mut self, master: &str) -> bool {
+        let outcome = self.sync(master);
+        let in_step = outcome.is_ok();
+        match outcome {
             Ok(()) => {
                 let now_ms = self.shared.clock.wall_ms();
                 let stats = &self.shared.stats;
@@ -159,12 +223,14 @@ impl SlaveSync {
                 tracing::warn!(master, %error, "not in step with the master, tried again");
             }
         }
+        in_step
     }
 
     /// Takes everything; what fails by itself does not keep the rest from being taken.
     fn sync(&mut self, master: &str) -> Result<()> {
         type Step = fn(&mut SlaveSync, &str) -> Result<()>;
-        let steps: [Step; 7] = [
+        let steps: [Step; 8] = [
+            Self::find_first_offset,
             Self::sync_topics,
             Self::sync_groups,
             Self::sync_offsets,
@@ -188,8 +254,8 @@ impl SlaveSync {
     }
 
     /// The body of the master's answer; `None` when it does not know the request.
-    fn ask(&self, master: &str, code: RequestCode) -> Result<Option<bytes::Bytes>> {
-        if self.bell.is_closed() {
+    fn ask(&self, master: &str, code: RequestCode) -> Result<Option<Bytes>> {
+        if self.shared.slave_bell.is_closed() {
             return Err(Error::new(ErrorKind::Closed, OP, "the broker stops"));
         }
         let reply = self
@@ -203,6 +269,26 @@ impl SlaveSync {
                 let context = format!("{master} answered {other} to {code}: {remark}");
                 Err(Error::new(ErrorKind::Remote(reply.code), OP, context))
             }
+        }
+    }
+
+    /// Tells an empty log where the master's begins.
+    fn find_first_offset(&mut self, master: &str) -> Result<()> {
+        let store = &self.shared.store;
+        if store.min_offset() != store.watermarks().appended() {
+            return Ok(());
+        }
+        let info = self.runtime_info(master)?;
+        if let (Some(offset), Some(streams)) = (number(&info, MIN_OFFSET), self.shared.streams()) {
+            streams.set_first_offset(offset);
+        }
+        Ok(())
+    }
+
+    fn runtime_info(&self, master: &str) -> Result<KvTable> {
+        match self.ask(master, RequestCode::GET_BROKER_RUNTIME_INFO)? {
+            Some(body) => KvTable::decode(&body).map_err(|error| malformed(master, error)),
+            None => Ok(KvTable::default()),
         }
     }
 
@@ -305,21 +391,36 @@ impl SlaveSync {
         Ok(())
     }
 
+    /// What the master has delivered lies in its log: this copy of the log must have it before it
+    /// may say so, or the messages were lost with the master.
     fn sync_delay_offsets(&mut self, master: &str) -> Result<()> {
+        if self.delays.is_none() {
+            self.delays = self.ask_delay_offsets(master)?;
+        }
+        let log_end = self.shared.store.watermarks().appended();
+        if let Some((_, body)) = self.delays.take_if(|(needed, _)| *needed <= log_end) {
+            self.files().delay_offset.save(&body)?;
+        }
+        Ok(())
+    }
+
+    /// The master's delay offsets, if they are news, and the log that they need.
+    fn ask_delay_offsets(&self, master: &str) -> Result<Option<(i64, Bytes)>> {
         let Some(body) = self.ask(master, RequestCode::GET_ALL_DELAY_OFFSET)? else {
-            return Ok(());
+            return Ok(None);
         };
         let table = DelayOffsetTable::decode(&body).map_err(|e| malformed(master, e))?;
         let file = &self.files().delay_offset;
         let own = file.load(DelayOffsetTable::decode).ok().flatten();
+        let own = own.unwrap_or_default();
         let theirs = table.data_version;
         // Masters of RocketMQ 4 give no version.
-        let is_older = theirs != DataVersion::default()
-            && own.is_some_and(|own| theirs.is_older_than(&own.data_version));
-        if table.offsets.is_empty() || is_older {
-            return Ok(());
+        let is_older = theirs != DataVersion::default() && theirs.is_older_than(&own.data_version);
+        if table.offsets == own.offsets || is_older {
+            return Ok(None);
         }
-        file.save(&body)
+        let log_end = number(&self.runtime_info(master)?, MAX_OFFSET);
+        Ok(Some((log_end.unwrap_or(0), body)))
     }
 
     fn sync_request_modes(&mut self, master: &str) -> Result<()> {
@@ -359,6 +460,10 @@ impl SlaveSync {
     fn files(&self) -> &Files {
         &self.shared.files
     }
+}
+
+fn number(table: &KvTable, key: &str) -> Option<i64> {
+    table.table.get(key)?.parse().ok()
 }
 
 fn malformed(master: &str, error: impl std::fmt::Display) -> Error {

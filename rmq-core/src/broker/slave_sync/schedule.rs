@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 /// Pause between two rounds, ms.
 const PERIOD_MS: u64 = 3_000;
 
+/// Pause before a round that somebody waits for, ms.
+const HURRY_MS: u64 = 500;
+
 /// A round costs its master at most one part in so many of its time.
 const SHARE: u64 = 20;
 
@@ -13,6 +16,8 @@ const SHARE: u64 = 20;
 pub(super) struct Schedule {
     master: Option<String>,
     due_ms: u64,
+    /// The earliest time of a round that somebody waits for.
+    soonest_ms: u64,
 }
 
 impl Schedule {
@@ -25,7 +30,13 @@ impl Schedule {
     pub(super) fn done(&mut self, master: &str, began_ms: u64, ended_ms: u64) {
         let took_ms = ended_ms.saturating_sub(began_ms);
         self.due_ms = ended_ms.saturating_add(PERIOD_MS.max(took_ms.saturating_mul(SHARE)));
+        self.soonest_ms = ended_ms.saturating_add(HURRY_MS.max(took_ms * 2));
         self.master = Some(master.to_owned());
+    }
+
+    /// Something came that only the master can explain: the next round is soon.
+    pub(super) fn hurry(&mut self) {
+        self.due_ms = self.due_ms.min(self.soonest_ms);
     }
 }
 
@@ -44,6 +55,11 @@ impl Absent {
         let twice = missing.intersection(&self.missed).cloned().collect();
         self.missed = missing;
         twice
+    }
+
+    /// Whether the master did not have the topic when it was last asked.
+    pub(super) fn is_missed(&self, topic: &str) -> bool {
+        self.missed.contains(topic)
     }
 
     /// Whether a round missed something.
@@ -67,6 +83,13 @@ mod tests {
         schedule.done("b", 10_000, 11_000);
         assert!(!schedule.is_due("b", 30_999));
         assert!(schedule.is_due("b", 31_000));
+        schedule.hurry();
+        assert!(!schedule.is_due("b", 12_999));
+        assert!(schedule.is_due("b", 13_000));
+        schedule.done("b", 13_000, 13_001);
+        schedule.hurry();
+        assert!(!schedule.is_due("b", 13_500));
+        assert!(schedule.is_due("b", 13_501));
     }
 
     #[test]

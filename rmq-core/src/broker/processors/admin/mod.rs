@@ -36,6 +36,8 @@ pub(super) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::GET_TIMER_CHECK_POINT | RequestCode::GET_TIMER_METRICS => {
             replication::no_timer()
         }
+        RequestCode::GET_BROKER_HA_STATUS => replication::ha_status(shared, request),
+        RequestCode::EXCHANGE_BROKER_HA_INFO => replication::exchange_ha_info(shared, request),
         RequestCode::NOTIFY_MIN_BROKER_ID_CHANGE => {
             replication::min_broker_id_changed(shared, request)
         }

@@ -21,15 +21,16 @@ use crate::protocol::request::group::{
 };
 use crate::protocol::request::topic::GetTopicStatsInfoRequest;
 use crate::protocol::version;
-use crate::store::Queue;
+use crate::store::{Queue, Replication};
 
 pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
     let mut table = BTreeMap::new();
     counters(shared, &mut table);
     storage(shared, &mut table);
+    replication(shared, &mut table);
     let config = shared.config();
     let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
-    put("brokerActive", "true".into());
+    put("brokerActive", shared.is_master().to_string());
     put(
         "brokerVersionDesc",
         version::describe(version::CURRENT).into_owned(),
@@ -39,7 +40,6 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
         "startAcceptSendRequestTimeStamp",
         config.accept_sends_after_ms.to_string(),
     );
-    put("rmq.minBrokerId", shared.members.min_id().to_string());
     put("controlThreadQueueSize", shared.control.len().to_string());
     Ok(Some(success(request).with_body(KvTable { table }.encode())))
 }
@@ -120,6 +120,33 @@ fn storage(shared: &Shared, table: &mut BTreeMap<String, String>) {
     );
     let earliest_ms = shared.store.earliest_store_time_ms().unwrap_or(-1);
     put("earliestMessageTimeStamp", earliest_ms.to_string());
+}
+
+/// How far slaves are behind, or how a slave stands with its master.
+fn replication(shared: &Shared, table: &mut BTreeMap<String, String>) {
+    if let Some(streams) = shared.streams() {
+        table.extend(streams.streams().to_rows());
+    }
+    let members = &shared.members;
+    let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
+    put("rmq.minBrokerId", members.min_id().to_string());
+    if !members.is_slave() {
+        let awaited = match shared.store.watermarks().replication() {
+            Replication::NotAwaited => "not awaited",
+            Replication::InSync => "in sync",
+            Replication::Unavailable => "no slave available",
+        };
+        put("rmq.replication", awaited.to_owned());
+        return;
+    }
+    if let Some(master) = members.master() {
+        put("rmq.masterAddress", master.address);
+    }
+    put("rmq.masterAlive", shared.is_master_alive().to_string());
+    put(
+        "rmq.metadataTimestamp",
+        shared.stats.metadata_taken_ms.load(Relaxed).to_string(),
+    );
 }
 
 pub(super) fn broker_config(shared: &Arc<Shared>, request: &Command) -> Answer {
