@@ -64,6 +64,9 @@ struct Args {
     /// Bytes of a message's body
     #[arg(long, value_delimiter = ',', default_values_t = [128, 1024])]
     body: Vec<usize>,
+    /// Requests in flight on each of four connections
+    #[arg(long, default_value_t = 64)]
+    window: usize,
     /// MiB of messages that an empty slave has to copy; 0 leaves that out
     #[arg(long, default_value_t = 2048)]
     catch_up_mib: u32,
@@ -126,7 +129,10 @@ fn throughput(args: &Args, programs: &Programs, mode: Mode) -> Result<Vec<(Repor
     let seconds = |value: f64| Duration::from_secs_f64(value.max(0.1));
     let mut found = Vec::new();
     for &body in &args.body {
-        let plan = group.plan(body, seconds(args.warm_up), seconds(args.seconds));
+        let plan = Plan {
+            window: args.window.max(1),
+            ..group.plan(body, seconds(args.warm_up), seconds(args.seconds))
+        };
         found.push(group.measure(&plan)?);
         group.caught_up(0)?;
     }
