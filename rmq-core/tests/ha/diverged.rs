@@ -79,6 +79,7 @@ fn a_master_that_lost_its_last_messages_finds_out() {
 fn a_slave_that_never_was_a_copy_is_refused() {
     let (first, second) = (Node::new(), Node::new());
     first.fill(200);
+    second.put(b"mine");
     second.fill(100);
     let before = second.log();
     let master = first.master();

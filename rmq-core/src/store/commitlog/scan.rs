@@ -79,6 +79,10 @@ fn scan_segment(
                     end.error = Some(format!("the record at {offset} says it is at {says}"));
                     return Ok(false);
                 }
+                if is_torn(&record, at) {
+                    end.error = Some(format!("the record at {offset} was not written whole"));
+                    return Ok(false);
+                }
                 visit(&record)?;
                 at += record.len();
                 end.end = segment.base() + at as i64;
@@ -107,6 +111,28 @@ fn scan_segment(
     Ok(true)
 }
 
+/// Smallest unit in which a disk loses what it was not made to keep.
+const SECTOR_BYTES: usize = 512;
+
+/// Whether a sector of the record `at` that place of its file never reached the disk. The check sum
+/// covers the body only, and what is lost of a new file reads as zeros, which are nowhere in topics
+/// and properties.
+fn is_torn(record: &RecordRef<'_>, at: usize) -> bool {
+    let properties = record.properties_bytes();
+    let properties_at = at + record.len() - properties.len();
+    let topic = record.topic_bytes();
+    let topic_at = properties_at - 2 - topic.len();
+    has_lost_sector(topic, topic_at) || has_lost_sector(properties, properties_at)
+}
+
+/// Whether all of `bytes` that lie in one sector are zeros; they begin `at` that place of the file.
+fn has_lost_sector(bytes: &[u8], at: usize) -> bool {
+    let (first, rest) = bytes.split_at((SECTOR_BYTES - at % SECTOR_BYTES).min(bytes.len()));
+    std::iter::once(first)
+        .chain(rest.chunks(SECTOR_BYTES))
+        .any(|part| !part.is_empty() && part.iter().all(|&byte| byte == 0))
+}
+
 /// The record at log offset `offset`, if it is whole and where it says.
 pub(in crate::store) fn record_at(
     segment: &Segment,
@@ -118,5 +144,28 @@ pub(in crate::store) fn record_at(
     match RecordRef::check(bytes, level) {
         Ok(Checked::Record(record)) if record.physical_offset() == offset => Some(record),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sector_of_zeros_is_noticed_and_a_zero_is_not() {
+        let mut bytes = vec![b'x'; 1_500];
+        bytes[1_499] = 0;
+        assert!(!has_lost_sector(&bytes, 100));
+        assert!(
+            has_lost_sector(&bytes, 2_048 - 1_499),
+            "the last byte alone"
+        );
+        assert!(!has_lost_sector(&[], 100) && !has_lost_sector(&[], 512));
+        bytes[412..924].fill(0);
+        assert!(has_lost_sector(&bytes, 100));
+        bytes[700] = b'x';
+        assert!(!has_lost_sector(&bytes, 100));
+        bytes[..412].fill(0);
+        assert!(has_lost_sector(&bytes, 100));
     }
 }
