@@ -7,13 +7,20 @@
     clippy::print_stdout,
     reason = "the tests pass on what the suites print"
 )]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/apache.rs"]
 mod apache;
+#[path = "support/log_files.rs"]
+mod log_files;
 #[path = "interop/mixed.rs"]
 mod mixed;
 #[path = "interop/nameservers.rs"]
 mod nameservers;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "interop/replication.rs"]
+mod replication;
 #[path = "interop/store.rs"]
 mod store;
 #[path = "interop/suites.rs"]

@@ -30,7 +30,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Whose server a process is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Maker {
+    /// 5.5.0
     Apache,
+    /// 4.9.7
+    ApacheOld,
     Rmq,
 }
 
@@ -40,6 +43,14 @@ impl Maker {
         match std::env::var("RMQ_INTEROP_SERVER").as_deref() {
             Ok("apache") => Self::Apache,
             _ => Self::Rmq,
+        }
+    }
+
+    /// The version of Apache's.
+    fn version(self) -> &'static str {
+        match self {
+            Self::ApacheOld => "4.9.7",
+            Self::Apache | Self::Rmq => "5.5.0",
         }
     }
 }
@@ -306,8 +317,8 @@ fn java() -> Command {
     command
 }
 
-/// One of Apache's server programs, version 5.5.0.
-pub(crate) fn apache(main_class: &str, heap: &str, home: &Path) -> Command {
+/// One of Apache's server programs.
+pub(crate) fn apache(version: &str, main_class: &str, heap: &str, home: &Path) -> Command {
     let mut command = java();
     command
         .arg("-Xms128m")
@@ -321,7 +332,10 @@ pub(crate) fn apache(main_class: &str, heap: &str, home: &Path) -> Command {
         .arg(format!("-Drocketmq.home.dir={}", home.display()))
         .arg(format!("-Duser.home={}", home.display()))
         .arg("-cp")
-        .arg(format!("{}/jars/server-5.5.0/*", interop_dir().display()))
+        .arg(format!(
+            "{}/jars/server-{version}/*",
+            interop_dir().display()
+        ))
         .arg(format!("org.apache.rocketmq.{main_class}"));
     command
 }
@@ -417,8 +431,13 @@ impl Namesrv {
         let config = self.dir.join("namesrv.conf");
         write_config(&config, &[("listenPort".to_owned(), self.port.to_string())]);
         let mut command = match self.maker {
-            Maker::Apache => apache("namesrv.NamesrvStartup", "512m", &self.dir),
             Maker::Rmq => rmq("mqnamesrv", env!("CARGO_BIN_EXE_mqnamesrv")),
+            apache_s => apache(
+                apache_s.version(),
+                "namesrv.NamesrvStartup",
+                "512m",
+                &self.dir,
+            ),
         };
         command
             .arg("-c")
@@ -472,6 +491,7 @@ impl Broker {
             ("brokerName", name),
             ("brokerId", "0"),
             ("brokerIP1", "127.0.0.1"),
+            ("brokerIP2", "127.0.0.1"),
             ("listenPort", &port.to_string()),
             ("namesrvAddr", namesrv),
             ("storePathRootDir", &store.display().to_string()),
@@ -482,7 +502,7 @@ impl Broker {
         .chain(extra)
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-        if maker == Maker::Apache {
+        if maker != Maker::Rmq {
             entries.extend(apache_entries());
         }
         Self {
@@ -498,9 +518,16 @@ impl Broker {
     pub(crate) fn start(&mut self) {
         let config = self.dir.join("broker.conf");
         write_config(&config, &self.entries);
+        if self.maker == Maker::ApacheOld {
+            // It does not start without.
+            let folder = self.dir.join("conf");
+            fs::create_dir_all(&folder).expect("a folder for its configuration");
+            let quiet = "<configuration><root level=\"OFF\"/></configuration>";
+            fs::write(folder.join("logback_broker.xml"), quiet).expect("a file of its own");
+        }
         let mut command = match self.maker {
-            Maker::Apache => apache("broker.BrokerStartup", "1g", &self.dir),
             Maker::Rmq => rmq("mqbroker", env!("CARGO_BIN_EXE_mqbroker")),
+            apache_s => apache(apache_s.version(), "broker.BrokerStartup", "1g", &self.dir),
         };
         command
             .arg("-c")
@@ -521,10 +548,16 @@ impl Broker {
         self.process().stop();
     }
 
+    /// Another value of a key, from the next start on.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.entries.retain(|(name, _)| name != key);
+        self.entries.push((key.to_owned(), value.to_owned()));
+    }
+
     /// The same store from now on served by the other maker's broker.
     pub(crate) fn hand_over(self, maker: Maker) -> Self {
         let mut entries = self.entries.clone();
-        if maker == Maker::Apache {
+        if maker != Maker::Rmq {
             entries.extend(apache_entries());
         }
         Self {
@@ -587,12 +620,18 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts it with about 1,000 messages a second; its history goes to `dir`.
+    /// Starts it on two masters with about 1,000 messages a second; its history goes to `dir`.
     pub(crate) fn start(namesrv: &str, topic: &str, dir: &Path) -> Self {
+        Self::start_on(2, namesrv, topic, dir)
+    }
+
+    /// The same on so many masters.
+    pub(crate) fn start_on(masters: u32, namesrv: &str, topic: &str, dir: &Path) -> Self {
         let mut command = client("5.5.0", "Load", dir);
         command
             .args(["-n", namesrv, "--topic", topic, "--rate", "1000"])
             .args(["--group", &format!("{topic}_group")])
+            .args(["--brokers", &masters.to_string()])
             .arg("--dir")
             .arg(dir)
             .stdin(Stdio::piped());

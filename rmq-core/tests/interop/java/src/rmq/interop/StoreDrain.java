@@ -8,6 +8,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -16,19 +18,25 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * Holds a broker that opened the store which {@link StoreFill} filled against what was written: all
  * messages with their offsets and fields, the committed offsets, a consumer that goes on from them,
- * and new messages at the next offsets.
+ * and new messages at the next offsets. Of a slave without its master only what can be read is asked.
  *
- * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1].
+ * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--slave false].
  */
 public final class StoreDrain {
-    private StoreDrain() {}
+    private final boolean slave;
+
+    private StoreDrain(boolean slave) {
+        this.slave = slave;
+    }
 
     public static void main(String[] args) throws Exception {
         Args options = new Args(args);
         int status = 0;
-        try (Cluster cluster = new Cluster(options.text("n"), options.number("brokers", 1));
+        boolean slave = Boolean.parseBoolean(options.text("slave", "false"));
+        int masters = slave ? 0 : options.number("brokers", 1);
+        try (Cluster cluster = new Cluster(options.text("n"), masters);
             Scope scope = new Scope(cluster, options.text("topic") + "_drain")) {
-            run(scope, options.text("topic"), options.text("group"),
+            new StoreDrain(slave).run(scope, options.text("topic"), options.text("group"),
                 Files.readAllLines(Path.of(options.text("manifest"))));
         } catch (AssertionError wrong) {
             System.out.println("FAIL " + wrong.getMessage());
@@ -38,7 +46,7 @@ public final class StoreDrain {
         Runtime.getRuntime().halt(status);
     }
 
-    private static void run(Scope scope, String topic, String group, List<String> manifest)
+    private void run(Scope scope, String topic, String group, List<String> manifest)
         throws Exception {
         Map<String, Long> commits = new HashMap<>();
         Map<String, Long> ends = new HashMap<>();
@@ -70,7 +78,7 @@ public final class StoreDrain {
         surplus.removeAll(left);
         Check.that(surplus.isEmpty(), "committed messages came again: %d, such as %s",
             surplus.size(), surplus.stream().limit(3).toList());
-        int added = append(scope, topic, ends, received);
+        int added = slave ? 0 : append(scope, topic, ends, received);
         System.out.printf("ok read %d consumed %d added %d%n", read, left.size(), added);
     }
 
@@ -85,11 +93,15 @@ public final class StoreDrain {
         return positions;
     }
 
-    private static int readBack(Scope scope, String topic, Map<String, Long> ends,
+    private int readBack(Scope scope, String topic, Map<String, Long> ends,
         Map<String, String> expected) throws Exception {
         List<MessageExt> all = new ArrayList<>();
         for (MessageQueue queue : scope.queues(topic)) {
             String name = queue.getBrokerName() + "/" + queue.getQueueId();
+            if (slave) {
+                all.addAll(pullAll(scope, queue, ends.get(name)));
+                continue;
+            }
             Check.same(0L, scope.reader().minOffset(queue), "minimum offset of " + name);
             Check.same(ends.get(name), scope.reader().maxOffset(queue), "maximum of " + name);
             all.addAll(scope.readAll(queue, ends.get(name).intValue()));
@@ -100,6 +112,20 @@ public final class StoreDrain {
         }
         Check.same(expected.size(), all.size(), "messages read back");
         return all.size();
+    }
+
+    /** By pulls alone: a client asks only masters for the ends of a queue. */
+    private static List<MessageExt> pullAll(Scope scope, MessageQueue queue, long end)
+        throws Exception {
+        List<MessageExt> all = new ArrayList<>();
+        while (all.size() < end) {
+            PullResult result = scope.reader().pull(queue, "*", all.size(), 32);
+            Check.same(PullStatus.FOUND, result.getPullStatus(), "pull at " + all.size());
+            all.addAll(result.getMsgFoundList());
+        }
+        PullResult result = scope.reader().pull(queue, "*", end, 32);
+        Check.same(PullStatus.NO_NEW_MSG, result.getPullStatus(), "pull at the end");
+        return all;
     }
 
     private static int append(Scope scope, String topic, Map<String, Long> ends, Received received)
