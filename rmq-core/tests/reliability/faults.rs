@@ -50,7 +50,8 @@ impl Fault {
         }
     }
 
-    /// Those that a deployment can suffer: without slaves a lost disk is simply lost.
+    /// Those that a deployment can suffer: without slaves a lost disk is simply lost, and there are
+    /// too few hosts for a ring.
     pub(crate) fn all(with_slaves: bool) -> Vec<Self> {
         let all = [
             Self::MasterKilled,
@@ -69,6 +70,8 @@ impl Fault {
             Self::BothMasters,
         ];
         let of_slaves = [
+            Self::Bridge,
+            Self::Ring,
             Self::SlaveKilled,
             Self::SlaveStopped,
             Self::MasterHostLost,
