@@ -54,6 +54,47 @@ fn one_master() {
     });
 }
 
+/// The lag of a slow slave is what a lost disk takes with it.
+#[test]
+fn masters_with_slaves_that_follow() {
+    run::run(&Plan {
+        deployment: &cluster::ASYNC_REPLICATION,
+        clients: &[Java("5.5.0"), Go],
+        faults: &[
+            Fault::MasterKilled,
+            Fault::MasterHostLost,
+            Fault::SlaveStopped,
+            Fault::OneWay,
+        ],
+        share: 30,
+    });
+}
+
+#[test]
+fn masters_with_slaves_that_have_every_acknowledged_message() {
+    run::run(&Plan {
+        deployment: &cluster::DOUBLE_WRITE,
+        clients: &[Java("5.5.0"), Go, Java("4.9.8")],
+        faults: &[
+            Fault::MasterKilled,
+            Fault::SlaveKilled,
+            Fault::MasterStopped,
+            Fault::SlaveStopped,
+            Fault::MasterHostLost,
+            Fault::SlaveHostLost,
+            Fault::NodeCutOff,
+            Fault::Halves,
+            Fault::OneWay,
+            Fault::Bridge,
+            Fault::Ring,
+            Fault::SlowLink,
+            Fault::NameserverLost,
+            Fault::BothMasters,
+        ],
+        share: 45,
+    });
+}
+
 #[test]
 fn masters_that_flush_before_they_answer() {
     run::run(&Plan {

@@ -72,6 +72,42 @@ pub(crate) const MASTERS_THAT_FLUSH: Deployment = Deployment {
     double_write: false,
 };
 
+pub(crate) const ASYNC_REPLICATION: Deployment = Deployment {
+    name: "2m-2s-async",
+    pairs: &[
+        Pair {
+            name: "broker-a",
+            master: "2m-2s-async/broker-a.properties",
+            slave: Some("2m-2s-async/broker-a-s.properties"),
+        },
+        Pair {
+            name: "broker-b",
+            master: "2m-2s-async/broker-b.properties",
+            slave: Some("2m-2s-async/broker-b-s.properties"),
+        },
+    ],
+    nameservers: [4, 5],
+    double_write: false,
+};
+
+pub(crate) const DOUBLE_WRITE: Deployment = Deployment {
+    name: "2m-2s-sync",
+    pairs: &[
+        Pair {
+            name: "broker-a",
+            master: "2m-2s-sync/broker-a.properties",
+            slave: Some("2m-2s-sync/broker-a-s.properties"),
+        },
+        Pair {
+            name: "broker-b",
+            master: "2m-2s-sync/broker-b.properties",
+            slave: Some("2m-2s-sync/broker-b-s.properties"),
+        },
+    ],
+    nameservers: [4, 5],
+    double_write: true,
+};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Master,

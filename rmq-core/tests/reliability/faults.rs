@@ -8,7 +8,7 @@ use crate::checker::{Alone, Loss};
 use crate::clients::Kind;
 use crate::cluster::Role;
 use crate::partition::{self, Cuts};
-use crate::stage::{Record, Stage, now};
+use crate::stage::{Lag, Record, Stage, now};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -203,15 +203,19 @@ impl Stage {
             // So that there is something to lose.
             self.cluster.network.slow(slave_host, SLOW_KILOBITS);
         }
-        let mut end = 0;
-        self.with_backlog(|stage| end = stage.cluster.lose_host(pair, Role::Master));
+        let (mut told, mut end) = (0, 0);
+        self.with_backlog(|stage| {
+            told = stage.told_lag(pair);
+            end = stage.cluster.lose_host(pair, Role::Master);
+        });
         record.from = now();
         self.hold();
         if behind {
             self.cluster.network.restore(slave_host);
         }
         let kept = self.cluster.take_over(pair);
-        record.lag_bytes = Some(end.saturating_sub(kept));
+        let lost = end.saturating_sub(kept);
+        record.lag = Some(Lag { lost, told });
         self.conditions.losses.push(Loss {
             broker: u8::try_from(pair).unwrap(),
             at: record.from,

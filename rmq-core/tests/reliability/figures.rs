@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::faults::Fault;
 use crate::history::{Answer, History, Micros, Status};
-use crate::stage::Record;
+use crate::stage::{Lag, Record};
 
 /// What one fault, or several of a kind, cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(crate) struct Figures {
     pub(crate) from_slave: Option<Micros>,
     /// Longest time from the mending until the cluster was whole again.
     pub(crate) whole: Micros,
-    /// Most that a lost disk had and its copy had not.
-    pub(crate) lag_bytes: Option<u64>,
+    /// The most that went with a lost disk.
+    pub(crate) lag: Option<Lag>,
 }
 
 impl Figures {
@@ -31,7 +31,7 @@ impl Figures {
         let mut figures = Self {
             times: 1,
             whole: record.whole - record.mended,
-            lag_bytes: record.lag_bytes,
+            lag: record.lag,
             ..Self::default()
         };
         let during = record.from..=record.whole;
@@ -69,7 +69,7 @@ impl Figures {
         self.silence = self.silence.max(other.silence);
         self.from_slave = self.from_slave.max(other.from_slave);
         self.whole = self.whole.max(other.whole);
-        self.lag_bytes = self.lag_bytes.max(other.lag_bytes);
+        self.lag = self.lag.max(other.lag);
     }
 }
 
@@ -91,7 +91,7 @@ fn seconds(time: Micros) -> String {
 
 pub(crate) const HEAD: &str = "\
 | fault | times | SEND_OK | weaker | refused | no answer | longest without SEND_OK | \
-from the slave after | whole again after | lag lost |\n\
+from the slave after | whole again after | lag lost (told) |\n\
 |---|---|---|---|---|---|---|---|---|---|\n";
 
 /// A line for each kind of fault, in the order of the kinds.
@@ -112,12 +112,13 @@ pub(crate) fn table(history: &History, records: &[Record]) -> String {
             silence,
             from_slave,
             whole,
-            lag_bytes,
+            lag,
         } = figures;
         let silence = seconds(silence);
         let from_slave = from_slave.map_or("-".to_owned(), seconds);
         let whole = seconds(whole);
-        let lag = lag_bytes.map_or("-".to_owned(), |bytes| format!("{bytes} B"));
+        let told = |lag: Lag| format!("{} B ({} B)", lag.lost, lag.told);
+        let lag = lag.map_or("-".to_owned(), told);
         let fault = fault.name();
         let _infallible = writeln!(
             lines,
@@ -156,7 +157,7 @@ mod tests {
             from: 1_000_000,
             mended: 2_000_000,
             whole: 3_000_000,
-            lag_bytes: None,
+            lag: None,
         };
         let figures = Figures::of(&history, &record);
         let expected = Figures {
@@ -168,13 +169,14 @@ mod tests {
             silence: 1_400_000,
             from_slave: Some(800_000),
             whole: 1_000_000,
-            lag_bytes: None,
+            lag: None,
         };
         assert_eq!(figures, expected);
         record.mended = 1_750_000;
-        record.lag_bytes = Some(7);
+        record.lag = Some(Lag { lost: 7, told: 5 });
         let table = table(&history, &[record.clone(), record]);
-        let line = "| master killed (SIGKILL) | 2 | 4 | 2 | 2 | 2 | 1.4 s | - | 1.2 s | 7 B |\n";
+        let line =
+            "| master killed (SIGKILL) | 2 | 4 | 2 | 2 | 2 | 1.4 s | - | 1.2 s | 7 B (5 B) |\n";
         assert!(table.ends_with(line), "{table}");
     }
 }

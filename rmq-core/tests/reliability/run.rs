@@ -98,10 +98,9 @@ fn stage(plan: &Plan, cluster: Cluster, dice: Dice) {
 }
 
 fn start_clients(stage: &mut Stage, plan: &Plan, workspace: &Workspace) {
-    // An hour of faults is long enough with fewer messages.
     let rate = Rate {
-        producers: 6,
-        messages: 60,
+        producers: 8,
+        messages: 150,
     };
     for (kind, number) in plan.clients.iter().zip(1..) {
         let folder = workspace.folder(&format!("client-{number}"));

@@ -38,8 +38,16 @@ pub(crate) struct Record {
     /// What was broken is mended, and the cluster has not yet noticed.
     pub(crate) mended: Micros,
     pub(crate) whole: Micros,
-    /// Bytes that the lost master had and its slave had not.
-    pub(crate) lag_bytes: Option<u64>,
+    pub(crate) lag: Option<Lag>,
+}
+
+/// Bytes of its log that a master had and its slave had not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lag {
+    /// When the master was lost, by its disk and the slave's.
+    pub(crate) lost: u64,
+    /// A moment before, by what the master told.
+    pub(crate) told: u64,
 }
 
 pub(crate) struct Stage {
@@ -137,6 +145,14 @@ impl Stage {
         }
     }
 
+    /// What a master says of its slave's lag, in bytes.
+    pub(crate) fn told_lag(&self, pair: usize) -> u64 {
+        let master = self.cluster.address(pair, Role::Master);
+        let status = peer::ha_status(&peer::client(), &master).unwrap();
+        assert_eq!(status.connections.len(), 1, "{status:?}");
+        u64::try_from(status.connections[0].diff).unwrap()
+    }
+
     /// Lets the load go on for a while, and demands that it does.
     pub(crate) fn await_load(&self) {
         let before: Vec<u64> = self.clients.iter().map(Client::ok).collect();
@@ -157,7 +173,7 @@ impl Stage {
             from: now(),
             mended: 0,
             whole: 0,
-            lag_bytes: None,
+            lag: None,
         };
         println!("  {fault:?}");
         fault.inject(self, &mut record);

@@ -16,6 +16,7 @@ use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::client::raw::{self, SendReceipt};
 use rmq_core::net::{Client, ClientConfig};
 use rmq_core::protocol::body::cluster::ClusterInfo;
+use rmq_core::protocol::body::ha_status::HaStatus;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
 use rmq_core::protocol::frame;
@@ -142,6 +143,14 @@ pub(crate) fn brokers(client: &Client, nameserver: &str) -> Result<BTreeSet<Stri
     assert_eq!(reply.response_code(), ResponseCode::SUCCESS, "{reply:?}");
     let info = ClusterInfo::decode(&reply.body).unwrap();
     Ok(info.brokers.into_keys().collect())
+}
+
+/// How a broker's replication goes.
+pub(crate) fn ha_status(client: &Client, broker: &str) -> Result<HaStatus> {
+    let request = Command::bare_request(RequestCode::GET_BROKER_HA_STATUS);
+    let reply = client.call(broker, request, ANSWER)?;
+    assert_eq!(reply.response_code(), ResponseCode::SUCCESS, "{reply:?}");
+    Ok(HaStatus::decode(&reply.body).unwrap())
 }
 
 /// A bare connection.
