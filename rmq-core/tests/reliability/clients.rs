@@ -33,8 +33,8 @@ pub(crate) struct Client {
     pub(crate) kind: Kind,
     /// The number of its group too.
     pub(crate) number: u16,
+    pub(crate) file: PathBuf,
     process: Process,
-    file: PathBuf,
     read: u64,
     rest: Vec<u8>,
 }
@@ -74,8 +74,8 @@ impl Client {
         Self {
             kind,
             number,
-            process,
             file,
+            process,
             read: 0,
             rest: Vec::new(),
         }

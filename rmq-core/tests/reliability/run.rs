@@ -1,6 +1,8 @@
 //! A whole run: start, load, faults one after the other, end, verdict.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rmq_core::base::clock::{Clock, SystemClock};
@@ -155,9 +157,26 @@ fn finish(mut stage: Stage) {
     }
     let verdict = await_consumers(&mut stage, &mut history);
     stage.clients.iter_mut().for_each(Client::quit);
+    keep_histories(&stage);
     let table = figures::table(&history, &stage.records);
     println!("{}\n\n{table}\n{}", stage.cluster.deployment.name, verdict);
     assert!(verdict.holds(), "the history does not hold");
+}
+
+/// Copies what the clients wrote to the folder that `RMQ_FAULT_HISTORY` names, and what was done.
+fn keep_histories(stage: &Stage) {
+    let Some(folder) = std::env::var_os("RMQ_FAULT_HISTORY") else {
+        return;
+    };
+    let name = stage.cluster.deployment.name.replace(' ', "-");
+    let folder = Path::new(&folder).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    for client in &stage.clients {
+        let target = folder.join(format!("client-{}", client.number));
+        fs::copy(&client.file, target).unwrap();
+    }
+    let lines = stage.records.iter().map(|record| format!("{record:?}\n"));
+    fs::write(folder.join("faults"), lines.collect::<String>()).unwrap();
 }
 
 fn await_consumers(stage: &mut Stage, history: &mut History) -> Verdict {
