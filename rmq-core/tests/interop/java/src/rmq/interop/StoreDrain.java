@@ -18,7 +18,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * Holds a broker that opened the store which {@link StoreFill} filled against what was written: all
  * messages with their offsets and fields, the committed offsets, a consumer that goes on from them,
- * and new messages at the next offsets. Of a slave without its master only what can be read is asked.
+ * and new messages at the next offsets. Of a slave without its master only what can be read is
+ * asked.
  *
  * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--slave false].
  */
