@@ -185,19 +185,25 @@ impl Acceptor {
         self.accept_at_ms = Some(now_ms);
     }
 
-    /// Finds a place for a new connection. A slave of rmq's reports at once, one of Apache's within
+    /// The place for a new connection. A slave of rmq's reports at once, one of Apache's within
     /// seconds, so the one that has been silent for the longest makes way.
+    fn make_way(&mut self) -> usize {
+        if let Some(free) = self.places.iter().position(Option::is_none) {
+            return free;
+        }
+        let since = |place: &usize| self.places[*place].as_ref().map(|c| c.since);
+        let oldest = (0..self.places.len()).min_by_key(since).unwrap_or(0);
+        // It may have reported by now.
+        self.read(oldest);
+        if let Some(old) = self.places[oldest].take() {
+            let why = "too many connections have not reported an offset yet";
+            self.shared.warn(old.remote, &why);
+        }
+        oldest
+    }
+
     fn take(&mut self, mut stream: TcpStream, remote: SocketAddr) {
-        let free = self.places.iter().position(Option::is_none);
-        let place = free.unwrap_or_else(|| {
-            let since = |place: &usize| self.places[*place].as_ref().map(|c| c.since);
-            let oldest = (0..self.places.len()).min_by_key(since).unwrap_or(0);
-            if let Some(old) = self.places[oldest].take() {
-                let why = "too many connections have not reported an offset yet";
-                self.shared.warn(old.remote, &why);
-            }
-            oldest
-        });
+        let place = self.make_way();
         let interest = Interest::READABLE;
         let token = Token(FIRST_PLACE + place);
         let ready = stream

@@ -346,3 +346,36 @@ proptest! {
         prop_assert!(receiver.data.is_empty() && receiver.raw.is_empty());
     }
 }
+
+/// Frames that are nearly right, and bytes that are nothing.
+fn hostile_piece() -> impl Strategy<Value = Vec<u8>> {
+    let offset = prop_oneof![Just(1i64), Just(151), Just(1_000), 0i64..400, any::<i64>()];
+    let body = prop::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        (offset, body).prop_map(|(offset, body)| frame(offset, &body)),
+        prop::collection::vec(any::<u8>(), 0..60),
+        Just(frame(1, &records(3, 50)[1..])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_sent_does_harm(
+        known in 0usize..4,
+        pieces in prop::collection::vec(hostile_piece(), 1..30),
+    ) {
+        let own = records(known, 50);
+        let log = FakeLog::with(0, &own);
+        let mut receiver = receiver(&log);
+        for piece in pieces {
+            if give(&mut receiver, &log, &piece).is_err() {
+                receiver.begin(&log, None);
+            }
+            let (first, end) = log.bounds();
+            prop_assert!(receiver.report(&log) <= end.max(1));
+            prop_assert!(first == 0 || known == 0);
+            prop_assert!(log.bytes.borrow().starts_with(&own));
+            prop_assert!(receiver.buffer.len() <= BUFFER_BYTES_MAX);
+        }
+    }
+}
