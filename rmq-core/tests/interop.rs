@@ -13,6 +13,8 @@
 mod apache;
 #[path = "support/log_files.rs"]
 mod log_files;
+#[path = "interop/metadata.rs"]
+mod metadata;
 #[path = "interop/mixed.rs"]
 mod mixed;
 #[path = "interop/nameservers.rs"]

@@ -76,7 +76,6 @@ impl Group {
         config.store.flush_disk_type = self.flush;
         config.store.ha_heartbeat_ms = 200;
         config.store.ha_housekeeping_ms = 2_000;
-        config.store.slave_timeout_ms = 1_000;
         (self.edit)(&mut config);
         config
     }
@@ -215,10 +214,7 @@ fn a_synchronous_master_promises_only_what_its_slave_has() {
         assert_eq!(alone.status, SendStatus::SlaveNotAvailable);
         assert_eq!(alone.queue_offset, 0);
         assert!(!alone.msg_id.is_empty());
-        assert!(
-            began.elapsed() < Duration::from_millis(900),
-            "it did not wait"
-        );
+        assert!(began.elapsed() < Duration::from_secs(2), "it did not wait");
 
         group.start_slave();
         let mut sent = vec!["alone".to_owned()];

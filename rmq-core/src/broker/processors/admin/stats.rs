@@ -40,6 +40,19 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
         "startAcceptSendRequestTimeStamp",
         config.accept_sends_after_ms.to_string(),
     );
+    // Requests of clients are handled as they are read: none waits in a queue or for a lock of
+    // pages. Tools print these rows and expect numbers.
+    for row in [
+        "sendThreadPoolQueueSize",
+        "sendThreadPoolQueueHeadWaitTimeMills",
+        "pullThreadPoolQueueSize",
+        "pullThreadPoolQueueHeadWaitTimeMills",
+        "queryThreadPoolQueueSize",
+        "queryThreadPoolQueueHeadWaitTimeMills",
+        "pageCacheLockTimeMills",
+    ] {
+        put(row, "0".to_owned());
+    }
     put("controlThreadQueueSize", shared.control.len().to_string());
     Ok(Some(success(request).with_body(KvTable { table }.encode())))
 }
