@@ -5,6 +5,8 @@
 
 #[path = "cluster/outside.rs"]
 mod outside;
+#[path = "support/peer.rs"]
+mod peer;
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;

@@ -4,6 +4,8 @@
 
 #[path = "cluster/outside.rs"]
 mod outside;
+#[path = "support/peer.rs"]
+mod peer;
 
 use outside::*;
 use rmq_core::embed::{Cluster, ClusterOptions, Deployment};

@@ -33,4 +33,5 @@ mod topic_cache;
 mod topics;
 mod transaction;
 
+pub use replication::ReplicationStatus;
 pub use server::{Broker, Host};

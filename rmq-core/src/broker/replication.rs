@@ -36,9 +36,9 @@ pub(crate) enum Replication {
     },
 }
 
-/// What the streams are doing.
-#[derive(Debug)]
-pub(crate) enum Streams {
+/// How a broker's end of replication does.
+#[derive(Clone, Debug)]
+pub enum ReplicationStatus {
     /// A master's slaves.
     Master(MasterStatus),
     /// A slave's master.
@@ -175,12 +175,12 @@ impl Replication {
         Some(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
     }
 
-    /// What the streams are doing.
+    /// How it does.
     #[must_use]
-    pub(crate) fn streams(&self) -> Streams {
+    pub(crate) fn status(&self) -> ReplicationStatus {
         match self {
-            Self::Master { stream, .. } => Streams::Master(stream.status()),
-            Self::Slave { stream, .. } => Streams::Slave(stream.status()),
+            Self::Master { stream, .. } => ReplicationStatus::Master(stream.status()),
+            Self::Slave { stream, .. } => ReplicationStatus::Slave(stream.status()),
         }
     }
 
@@ -205,7 +205,7 @@ fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-impl Streams {
+impl ReplicationStatus {
     /// The answer to a question for the state of replication; `log_end` is the end of this
     /// broker's log.
     #[must_use]
@@ -342,18 +342,18 @@ mod tests {
             in_sync: 1,
             slaves: vec![line(1, 100, Some(0)), line(2, 60, Some(250))],
         };
-        let rows = Streams::Master(status.clone()).to_rows();
+        let rows = ReplicationStatus::Master(status.clone()).to_rows();
         assert_eq!(find(&rows, "slaveAckOffset"), Some("60"));
         assert_eq!(find(&rows, "rmq.slaveLagBytes"), Some("40"));
         assert_eq!(find(&rows, "rmq.slaveLagMs"), Some("250"));
         assert_eq!(find(&rows, "rmq.slave[127.0.0.1:1].lagMs"), Some("0"));
         status.slaves[1].lag_ms = None;
-        let rows = Streams::Master(status.clone()).to_rows();
+        let rows = ReplicationStatus::Master(status.clone()).to_rows();
         assert_eq!(find(&rows, "rmq.slaveLagMs"), Some("-1"));
-        let body = Streams::Master(status).to_status(0);
+        let body = ReplicationStatus::Master(status).to_status(0);
         assert_eq!((body.master, body.in_sync_slave_nums), (true, 1));
         assert_eq!(body.connections[1].diff, 40);
-        let rows = Streams::Master(MasterStatus::default()).to_rows();
+        let rows = ReplicationStatus::Master(MasterStatus::default()).to_rows();
         assert_eq!(find(&rows, "rmq.slaves"), Some("0"));
         assert_eq!(find(&rows, "slaveAckOffset"), None);
     }
@@ -365,10 +365,10 @@ mod tests {
             master: Some("m:1".to_owned()),
             ..SlaveStatus::default()
         };
-        let rows = Streams::Slave(status.clone()).to_rows();
+        let rows = ReplicationStatus::Slave(status.clone()).to_rows();
         assert_eq!(find(&rows, "rmq.replication"), Some("refused"));
         assert_eq!(find(&rows, "rmq.replicationRefused"), Some("another log"));
-        let body = Streams::Slave(status).to_status(55);
+        let body = ReplicationStatus::Slave(status).to_status(55);
         assert_eq!((body.master, body.client.max_offset), (false, 55));
         assert_eq!(body.client.master_addr.as_deref(), Some("m:1"));
     }

@@ -21,7 +21,7 @@ use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::options;
 use crate::broker::registration::Registration;
-use crate::broker::replication::Replication;
+use crate::broker::replication::{Replication, ReplicationStatus};
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::schedule::deliverer::Deliverer;
@@ -31,6 +31,7 @@ use crate::broker::topics::Topics;
 use crate::broker::transaction::Worker;
 use crate::config::BrokerConfig;
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
+use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use crate::store::{Disk, MetadataFile, RealDisk, Store};
 
@@ -271,6 +272,24 @@ impl Broker {
     #[must_use]
     pub fn name(&self) -> String {
         self.shared.config().broker_name.clone()
+    }
+
+    /// How replication does.
+    #[must_use]
+    pub fn replication(&self) -> Option<ReplicationStatus> {
+        self.shared.streams().map(Replication::status)
+    }
+
+    /// The version of the table of topics; a slave has its master's.
+    #[must_use]
+    pub fn topics_version(&self) -> DataVersion {
+        self.shared.topics.data_version()
+    }
+
+    /// The log offset of the end of the log.
+    #[must_use]
+    pub fn log_end(&self) -> i64 {
+        self.shared.store.watermarks().appended()
     }
 
     /// Stops cleanly: takes the registration back, answers what was received, writes everything,

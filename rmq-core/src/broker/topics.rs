@@ -268,10 +268,11 @@ impl Topics {
             topics,
         };
         self.file.save(&table.encode_file())?;
-        *self.data_version.lock() = data_version;
         let shared = |(name, topic)| (name, Arc::new(topic));
         *self.table.write() = table.topics.into_iter().map(shared).collect();
         self.generation.fetch_add(1, Ordering::AcqRel);
+        // Last: whoever sees the version finds its topics.
+        *self.data_version.lock() = data_version;
         Ok(gone)
     }
 

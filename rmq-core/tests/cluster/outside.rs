@@ -12,9 +12,8 @@ use rmq_core::client::raw::{self, SendReceipt, SendStatus};
 use rmq_core::embed::Cluster;
 use rmq_core::net::{Client, ClientConfig};
 use rmq_core::protocol::code::ResponseCode;
-use rmq_core::protocol::message::record::{CheckLevel, Records};
-use rmq_core::protocol::request::pull::{FLAG_SUBSCRIPTION, PullRequest};
-use rmq_core::protocol::request::send::SendRequest;
+
+use crate::peer;
 
 /// No test waits longer for what has to happen.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -56,24 +55,9 @@ impl Outside {
         body: &str,
         timeout: Duration,
     ) -> Result<SendReceipt> {
-        let header = SendRequest {
-            producer_group: "p",
-            topic: TOPIC,
-            default_topic: "TBW102",
-            default_topic_queue_nums: 1,
-            queue_id: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 1,
-            flag: 0,
-            properties: None,
-            reconsume_times: 0,
-            unit_mode: false,
-            batch: false,
-            max_reconsume_times: None,
-            broker_name: None,
-        };
         let address = cluster.address(member).unwrap().to_string();
         let body = Bytes::copy_from_slice(body.as_bytes());
+        let header = peer::message(TOPIC, 0);
         raw::send(&self.client, &address, &header, body, timeout)
     }
 
@@ -85,25 +69,16 @@ impl Outside {
     /// Everything that queue 0 of the topic holds at a member; nothing when it has no such topic.
     pub(crate) fn read(&self, cluster: &Cluster, member: &str) -> Vec<String> {
         let address = cluster.address(member).unwrap().to_string();
-        let mut bodies = Vec::new();
-        let mut offset = 0;
-        loop {
-            let reply = match raw::pull(&self.client, &address, &pull_from(offset), LONG) {
-                Ok(reply) => reply,
-                Err(error) => {
-                    let unknown = ErrorKind::Remote(ResponseCode::TOPIC_NOT_EXIST.value());
-                    assert_eq!(error.kind(), unknown, "{error}");
-                    return bodies;
-                }
-            };
-            if reply.code != ResponseCode::SUCCESS {
-                return bodies;
+        match peer::read_queue(&self.client, &address, TOPIC, 0) {
+            Ok(messages) => messages
+                .into_iter()
+                .map(|one| String::from_utf8(one.body).unwrap())
+                .collect(),
+            Err(error) => {
+                let unknown = ErrorKind::Remote(ResponseCode::TOPIC_NOT_EXIST.value());
+                assert_eq!(error.kind(), unknown, "{error}");
+                Vec::new()
             }
-            for record in Records::new(&reply.records, CheckLevel::BodyCrc) {
-                let record = record.unwrap();
-                bodies.push(String::from_utf8(record.body().to_vec()).unwrap());
-            }
-            offset = reply.header.next_begin_offset;
         }
     }
 
@@ -122,25 +97,6 @@ impl Outside {
             .collect();
         found.sort();
         found
-    }
-}
-
-fn pull_from(offset: i64) -> PullRequest<'static> {
-    PullRequest {
-        consumer_group: "c",
-        topic: TOPIC,
-        queue_id: 0,
-        queue_offset: offset,
-        max_msg_nums: 32,
-        sys_flag: FLAG_SUBSCRIPTION,
-        commit_offset: 0,
-        suspend_timeout_ms: 0,
-        subscription: Some("*"),
-        sub_version: 0,
-        expression_type: None,
-        max_msg_bytes: None,
-        request_source: None,
-        proxy_forward_client_id: None,
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn ha_status(shared: &Arc<Shared>, request: &Command) -> Answer {
         return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
     };
     let log_end = shared.store.watermarks().appended();
-    let status = streams.streams().to_status(log_end);
+    let status = streams.status().to_status(log_end);
     Ok(Some(success(request).with_body(status.encode())))
 }
 

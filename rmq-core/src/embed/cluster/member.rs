@@ -9,10 +9,11 @@ use parking_lot::Mutex;
 
 use super::options::{ClusterOptions, Keys, Role, invalid};
 use crate::base::{Error, ErrorKind, Result};
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, ReplicationStatus};
 use crate::config::{BrokerConfig, Environment, NamesrvConfig, Properties, ServerSettings};
 use crate::namesrv::{self, Namesrv};
 use crate::net::Fence;
+use crate::protocol::body::data_version::DataVersion;
 
 /// Keys that the cluster sets itself.
 const OWN_KEYS: [&str; 17] = [
@@ -55,6 +56,13 @@ enum Config {
 enum Server {
     Nameserver(Namesrv),
     Broker(Broker),
+}
+
+/// How far a broker is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) log_end: i64,
+    pub(super) topics: DataVersion,
 }
 
 /// A member, running or not. Its lock is held while it starts and stops.
@@ -115,8 +123,36 @@ impl Member {
         matches!(self.role, Role::Broker { .. })
     }
 
+    /// The broker's name and id if it is a slave.
+    pub(super) fn slave_of(&self) -> Option<(&str, i64)> {
+        match &self.role {
+            Role::Broker { name, id } if *id > 0 => Some((name, *id)),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// How its replication does; `None` for a nameserver, while it does not run, and while it
+    /// starts or ends.
+    pub(super) fn replication(&self) -> Option<(i64, ReplicationStatus)> {
+        match &*self.server.try_lock()? {
+            Some(Server::Broker(broker)) => Some((broker.log_end(), broker.replication()?)),
+            _ => None,
+        }
+    }
+
+    /// How far its log and its topics are; `None` as for `replication`.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        match &*self.server.try_lock()? {
+            Some(Server::Broker(broker)) => Some(Progress {
+                log_end: broker.log_end(),
+                topics: broker.topics_version(),
+            }),
+            _ => None,
+        }
     }
 
     /// Starts it unless `closed` says that the cluster is no more.

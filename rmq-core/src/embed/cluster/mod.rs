@@ -6,10 +6,10 @@ mod member;
 mod network;
 mod options;
 mod ready;
+mod status;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,10 +21,12 @@ use self::member::Member;
 pub use self::options::{
     CLIENTS, ClusterOptions, ClusterStorage, Deployment, Keys, MemberName, Role,
 };
+pub use self::status::{MemberStatus, Replication, SlaveLag};
 use super::Storage;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::thread::{self, ProcessMark};
 use crate::base::{Error, ErrorKind, Result};
+pub use crate::ha::SlaveState;
 use crate::net::Fence;
 
 /// How long `Cluster::start` waits for its members to find each other.
@@ -71,26 +73,9 @@ struct Held {
     _block: Block,
 }
 
-/// How a member does.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct MemberStatus {
-    /// Its name in the cluster.
-    pub name: String,
-    /// What it is.
-    pub role: Role,
-    /// Where clients reach it.
-    pub address: SocketAddr,
-    /// The folder that it stores in.
-    pub folder: PathBuf,
-    /// Whether it runs.
-    pub running: bool,
-    /// Whether it is paused.
-    pub paused: bool,
-}
-
 impl Cluster {
-    /// Starts a cluster. When this returns every broker is registered with every nameserver.
+    /// Starts a cluster. When this returns every broker is registered with every nameserver, and
+    /// every slave is in sync with its master.
     ///
     /// `Invalid`: the options ask for what is no cluster, or a key or value is wrong. `Timeout`:
     /// the members did not find each other. Whatever was started is gone then.
@@ -140,23 +125,30 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Waits until every broker that runs is registered with every nameserver that runs; paused
-    /// members are not waited for. `Timeout` says who is missing.
+    /// Waits until every broker is registered with every nameserver, and every slave follows its
+    /// master and is in sync. Members that do not run or are paused are not waited for. `Timeout`
+    /// says who is missing.
     pub fn await_ready(&self, deadline: Duration) -> Result<()> {
-        let running =
-            |member: &&Arc<Member>| member.is_running() && !member.paused.load(Ordering::SeqCst);
-        let (mut nameservers, mut brokers) = (Vec::new(), Vec::new());
-        for member in self.members.iter().filter(running) {
-            match &member.role {
-                Role::Nameserver(_) => nameservers.push((member.name.clone(), member.address)),
-                Role::Broker { name, id } => brokers.push(ready::Expected {
-                    broker: name.clone(),
-                    id: *id,
-                    address: member.address,
-                }),
-            }
-        }
-        ready::await_registered(&nameservers, &brokers, deadline)
+        let client = ready::client()?;
+        ready::wait_until(deadline, || {
+            ready::unregistered(&client, &self.members).or_else(|| {
+                let mut pairs = ready::pairs(&self.members).into_iter();
+                pairs.find_map(|(master, slave)| ready::out_of_sync(master, slave))
+            })
+        })
+    }
+
+    /// Waits until every slave has what its master's log and its table of topics hold now. Members
+    /// that do not run or are paused are not waited for. `Timeout` says who lacks what.
+    pub fn await_replicated(&self, deadline: Duration) -> Result<()> {
+        let pairs = ready::pairs(&self.members).into_iter();
+        let wanted: Vec<_> = pairs
+            .filter_map(|(master, slave)| Some((slave, master.progress()?)))
+            .collect();
+        ready::wait_until(deadline, || {
+            let mut wanted = wanted.iter();
+            wanted.find_map(|(slave, wanted)| ready::lacks(slave, wanted))
+        })
     }
 
     /// The nameservers as clients take them: `127.70.1.1:9876;127.70.1.2:9876`.
@@ -181,13 +173,14 @@ impl Cluster {
 
     /// How a member does.
     pub fn status(&self, member: impl Into<MemberName>) -> Result<MemberStatus> {
-        Ok(status(self.find(&member.into())?))
+        Ok(status::of(self.find(&member.into())?, &self.members))
     }
 
     /// How every member does, nameservers first, a master before its slaves.
     #[must_use]
     pub fn members(&self) -> Vec<MemberStatus> {
-        self.members.iter().map(status).collect()
+        let members = self.members.iter();
+        members.map(|one| status::of(one, &self.members)).collect()
     }
 
     /// Ends a member as a crash would: nothing is flushed, answered or unregistered; its
@@ -364,17 +357,6 @@ impl Rank {
             Role::Broker { id: 0, .. } => Self::Master,
             Role::Broker { .. } => Self::Slave,
         }
-    }
-}
-
-fn status(member: &Arc<Member>) -> MemberStatus {
-    MemberStatus {
-        name: member.name.clone(),
-        role: member.role.clone(),
-        address: member.address,
-        folder: member.folder.clone(),
-        running: member.is_running(),
-        paused: member.paused.load(Ordering::SeqCst),
     }
 }
 

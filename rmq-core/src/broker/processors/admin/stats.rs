@@ -138,7 +138,7 @@ fn storage(shared: &Shared, table: &mut BTreeMap<String, String>) {
 /// How far slaves are behind, or how a slave stands with its master.
 fn replication(shared: &Shared, table: &mut BTreeMap<String, String>) {
     if let Some(streams) = shared.streams() {
-        table.extend(streams.streams().to_rows());
+        table.extend(streams.status().to_rows());
     }
     let members = &shared.members;
     let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
