@@ -32,7 +32,14 @@ fn folders() -> usize {
 fn nothing_is_left_of_clusters_however_they_end() {
     let before = held();
     for round in 0..8 {
-        let cluster = Cluster::start(ClusterOptions::new(Deployment::Masters(2))).unwrap();
+        let deployment = match round {
+            0..4 => Deployment::Masters(2),
+            _ => Deployment::SyncDoubleWrite {
+                masters: 2,
+                slaves_each: 1,
+            },
+        };
+        let cluster = Cluster::start(ClusterOptions::new(deployment)).unwrap();
         let outside = Outside::new();
         outside.send(&cluster, "broker-a", "x");
         outside.send(&cluster, "broker-b", "x");

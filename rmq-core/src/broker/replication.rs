@@ -156,6 +156,12 @@ impl Replication {
         matches!(self, Self::Slave { stream, .. } if stream.is_connected())
     }
 
+    /// Whether a slave is connected to a master whose log continues its own.
+    #[must_use]
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self, Self::Slave { stream, .. } if stream.is_streaming())
+    }
+
     /// Why messages are refused although the store would take them: fewer copies keep up than
     /// minInSyncReplicas asks for.
     #[must_use]

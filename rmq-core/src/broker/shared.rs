@@ -241,6 +241,13 @@ impl Shared {
         self.members.is_slave() && (self.members.is_master_listed() || self.is_connected())
     }
 
+    /// Whether a slave's master is known to be the one that its log comes from: the stream from it
+    /// is connected, and its log continues the slave's.
+    #[must_use]
+    pub(crate) fn is_master_proven(&self) -> bool {
+        self.streams().is_some_and(Streams::is_streaming)
+    }
+
     /// How long until a slave is to look for its master, other than by the period of registration.
     #[must_use]
     pub(crate) fn look_up_in_ms(&self, now_ms: u64) -> Option<u64> {

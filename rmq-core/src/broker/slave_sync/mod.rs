@@ -2,8 +2,10 @@
 //! of services that run on masters only.
 //!
 //! One thread asks the master, every few seconds; each table is written to its file before it is
-//! used. Filters of consumers (`consumerFilter.json`) are not among them: RocketMQ has no request
-//! for them, and the heartbeats that consumers send to slaves as well bring them.
+//! used. A master whose log does not continue this one's is not listened to: it may have lost its
+//! disk, and what it says of topics, groups and offsets would take away from the last copy. Filters
+//! of consumers (`consumerFilter.json`) are not asked for: RocketMQ has no request for them, and
+//! the heartbeats that consumers send to slaves as well bring them.
 
 mod offsets;
 mod schedule;
@@ -97,6 +99,8 @@ pub(crate) struct SlaveSync {
     rounds: u32,
     failing: bool,
     was_alive: bool,
+    /// Whether the master's log was found to continue this one's, when it was last looked at.
+    was_proven: bool,
     /// Messages came of a topic that is not known here, and the master was not asked since.
     unknown_topic: bool,
 }
@@ -125,6 +129,7 @@ impl SlaveSync {
             rounds: 0,
             failing: false,
             was_alive: true,
+            was_proven: false,
             unknown_topic: false,
         }
     }
@@ -147,15 +152,24 @@ impl SlaveSync {
             self.unknown_topic = true;
             self.schedule.hurry();
         }
+        let proven = self.shared.is_master_proven();
+        if proven != self.was_proven {
+            self.was_proven = proven;
+            self.absent = Absent::default();
+            self.schedule.at_once();
+        }
         let own = self.shared.store_host().to_string();
         let master = self.shared.members.master().map(|master| master.address);
         let master = master.filter(|address| alive && *address != own);
         let began_ms = self.shared.clock.monotonic_ms();
-        let mut in_step = master.is_some() && !self.failing;
+        let mut in_step = master.is_some() && proven && !self.failing;
         if let Some(master) = &master
             && self.schedule.is_due(master, began_ms)
         {
-            in_step = self.round(master);
+            in_step = match proven {
+                true => self.round(master),
+                false => self.prepare(master),
+            };
             let ended_ms = self.shared.clock.monotonic_ms();
             self.schedule.done(master, began_ms, ended_ms);
             // Known now, or deleted at the master.
@@ -202,6 +216,14 @@ impl SlaveSync {
         self.topics = Taken::default();
     }
 
+    /// Asks only what the stream needs to begin. Nothing else is the master's then.
+    fn prepare(&mut self, master: &str) -> bool {
+        if let Err(error) = self.find_first_offset(master) {
+            tracing::debug!(master, %error, "where its log begins is not known");
+        }
+        false
+    }
+
     /// Asks for everything; returns whether all of it is the master's now.
     fn round(&mut self, master: &str) -> bool {
         let outcome = self.sync(master);
@@ -229,8 +251,7 @@ impl SlaveSync {
     /// Takes everything; what fails by itself does not keep the rest from being taken.
     fn sync(&mut self, master: &str) -> Result<()> {
         type Step = fn(&mut SlaveSync, &str) -> Result<()>;
-        let steps: [Step; 8] = [
-            Self::find_first_offset,
+        let steps: [Step; 7] = [
             Self::sync_topics,
             Self::sync_groups,
             Self::sync_offsets,
@@ -261,6 +282,11 @@ impl SlaveSync {
         let reply = self
             .client
             .call(master, Command::bare_request(code), TIMEOUT)?;
+        // It may have been killed and come back without its disk since this round began.
+        if code != RequestCode::GET_BROKER_RUNTIME_INFO && !self.shared.is_master_proven() {
+            let context = format!("{master}: its log does not continue this one, or not yet");
+            return Err(Error::new(ErrorKind::Unreachable, OP, context));
+        }
         match reply.response_code() {
             ResponseCode::SUCCESS => Ok(Some(reply.body)),
             ResponseCode::REQUEST_CODE_NOT_SUPPORTED => Ok(None),

@@ -34,6 +34,11 @@ impl Schedule {
         self.master = Some(master.to_owned());
     }
 
+    /// The next round is now.
+    pub(super) fn at_once(&mut self) {
+        self.due_ms = 0;
+    }
+
     /// Something came that only the master can explain: the next round is soon.
     pub(super) fn hurry(&mut self) {
         self.due_ms = self.due_ms.min(self.soonest_ms);

@@ -252,6 +252,12 @@ impl Slave {
         matches!(state, SlaveState::Verifying | SlaveState::Streaming)
     }
 
+    /// Whether it is connected to a master whose log was found to continue its own.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.shared.status.lock().state == SlaveState::Streaming
+    }
+
     /// Stops following. What has been appended stays. A second call does nothing.
     ///
     /// `Timeout`: the thread did not end in time, for example because the look-up of a host name
