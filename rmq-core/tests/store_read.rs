@@ -89,6 +89,23 @@ fn every_offset_has_its_status() {
 }
 
 #[test]
+fn a_topic_that_got_something_since_it_was_looked_at_is_not_deleted() {
+    let clock = clock();
+    let disk = mem(&clock);
+    let store = open(wide(), &disk, &clock);
+    put(&store, "A", 0, b"old").unwrap();
+    let ends = std::collections::BTreeMap::from([(0, 1)]);
+    for queue_id in [1, 0] {
+        put(&store, "A", queue_id, b"new").unwrap();
+        store.delete_topic_at("A", &ends).unwrap();
+        assert_eq!(store.queues_of("A").len(), 2);
+    }
+    let ends = std::collections::BTreeMap::from([(0, 2), (1, 1)]);
+    store.delete_topic_at("A", &ends).unwrap();
+    assert!(store.queues_of("A").is_empty());
+}
+
+#[test]
 fn limits_of_count_and_bytes_hold_and_one_message_always_comes() {
     let clock = clock();
     let disk = mem(&clock);

@@ -180,6 +180,25 @@ impl ConsumerOffsets {
         }
     }
 
+    /// Takes offsets back to the ends of their queues, which `end_of` tells by topic and number;
+    /// returns how many. Where a log has lost its end, consumers that stay beyond it would skip
+    /// what is stored there next.
+    pub(crate) fn cut(&self, end_of: impl Fn(&str, i32) -> Option<i64>) -> usize {
+        let mut cut = 0;
+        for (row, offsets) in self.snapshot() {
+            let Some((topic, group)) = row.split_once('@') else {
+                continue;
+            };
+            for (queue_id, offset) in offsets {
+                if let Some(end) = end_of(topic, queue_id).filter(|end| *end < offset) {
+                    self.commit(topic, group, queue_id, end);
+                    cut += 1;
+                }
+            }
+        }
+        cut
+    }
+
     /// Groups that committed in a topic.
     #[must_use]
     pub(crate) fn groups_of(&self, topic: &str) -> Vec<String> {
@@ -271,6 +290,19 @@ mod tests {
         offsets.remove("T", "g", 0);
         assert_eq!(offsets.query("T", "g", 0), None);
         assert!(moved.is_older_than(&offsets.data_version(5_000)));
+    }
+
+    #[test]
+    fn offsets_beyond_their_queues_are_taken_back() {
+        let offsets = ConsumerOffsets::default();
+        for (topic, queue_id, offset) in [("T", 0, 9), ("T", 1, 5), ("U", 0, 9)] {
+            offsets.commit(topic, "g", queue_id, offset);
+        }
+        let cut = offsets.cut(|topic, queue_id| (topic == "T").then_some(5 + i64::from(queue_id)));
+        assert_eq!(cut, 1);
+        let found = |topic, queue_id| offsets.query(topic, "g", queue_id);
+        assert_eq!((found("T", 0), found("T", 1)), (Some(5), Some(5)));
+        assert_eq!(found("U", 0), Some(9));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::Result;
-use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::clock::{Clock, SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::{Control, ControlFiles};
@@ -29,7 +29,7 @@ use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::slave_sync::SlaveSync;
 use crate::broker::topics::Topics;
 use crate::broker::transaction::Worker;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
@@ -88,6 +88,34 @@ impl fmt::Debug for Broker {
     }
 }
 
+/// The stored offsets of consumers. A slave's may be ahead of its log; those of a master that was
+/// one, or whose log lost its end, must not be.
+fn load_offsets(
+    config: &BrokerConfig,
+    store: &Store,
+    file: &MetadataFile,
+    clock: &dyn Clock,
+) -> Result<ConsumerOffsets> {
+    let stored = file.load(ConsumerOffsetTable::decode)?.unwrap_or_default();
+    let offsets = ConsumerOffsets::default();
+    offsets.load(stored.offsets);
+    offsets.adopt(stored.data_version, offsets.version());
+    if config.store.broker_role == BrokerRole::Slave {
+        return Ok(offsets);
+    }
+    let end_of = |topic: &str, queue_id| Some(store.find_queue(topic, queue_id)?.next_offset());
+    let cut = offsets.cut(end_of);
+    if cut > 0 {
+        tracing::warn!(cut, "offsets beyond the end of their queues are taken back");
+        let table = ConsumerOffsetTable {
+            data_version: offsets.data_version(clock.wall_ms()),
+            offsets: offsets.snapshot(),
+        };
+        file.save(&table.encode_file())?;
+    }
+    Ok(offsets)
+}
+
 /// Has the broker told of what its store and its topics do.
 fn attach_hooks(shared: &Arc<Shared>) {
     let progress = Arc::downgrade(shared);
@@ -140,11 +168,7 @@ impl Broker {
         let config_file = |name: &str| root.join("config").join(name);
         let file = |name: &str| MetadataFile::new(Arc::clone(&host.disk), config_file(name));
         let offsets_file = file("consumerOffset.json");
-        let offsets = ConsumerOffsets::default();
-        let stored = offsets_file.load(ConsumerOffsetTable::decode)?;
-        let stored = stored.unwrap_or_default();
-        offsets.load(stored.offsets);
-        offsets.adopt(stored.data_version, offsets.version());
+        let offsets = load_offsets(&config, store, &offsets_file, &**clock)?;
         let delays_file = file("delayOffset.json");
         let delays = delays_file
             .load(DelayOffsetTable::decode)?

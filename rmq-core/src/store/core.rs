@@ -346,9 +346,22 @@ impl Core {
 
     /// The same when the log already holds messages of the topic's next life from `position` on.
     pub(super) fn delete_topic_before(&self, topic: &str, position: i64) -> Result<()> {
+        self.delete_topic_if(topic, position, &|_| true)
+    }
+
+    /// The same if `wanted` says so of its queues, while nothing is appended.
+    pub(super) fn delete_topic_if(
+        &self,
+        topic: &str,
+        position: i64,
+        wanted: &dyn Fn(&[Arc<Queue>]) -> bool,
+    ) -> Result<()> {
         let mut books = self.books.lock();
         let (gone, position) = self.log.locked(|end| {
-            let gone = self.queues.take_topic(topic);
+            let gone = match wanted(&self.queues.of_topic(topic)) {
+                true => self.queues.take_topic(topic),
+                false => Vec::new(),
+            };
             for queue in &gone {
                 queue.set_deleted();
             }

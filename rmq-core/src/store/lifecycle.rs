@@ -1,5 +1,6 @@
 //! The store: opening and closing, and the threads that keep it durable.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,6 +202,16 @@ impl Store {
     /// come back. Waits for the disk.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
         self.core.delete_topic(topic)
+    }
+
+    /// Deletes the queues of a topic unless one of them has got something since it was looked at:
+    /// `ends` has the `next_offset` of each, by number. Waits for the disk.
+    pub fn delete_topic_at(&self, topic: &str, ends: &BTreeMap<i32, i64>) -> Result<()> {
+        let is_same = |queues: &[Arc<Queue>]| {
+            let mut queues = queues.iter();
+            queues.all(|queue| ends.get(&queue.id()) == Some(&queue.next_offset()))
+        };
+        self.core.delete_topic_if(topic, i64::MAX, &is_same)
     }
 
     /// Reads messages of `queue` from `offset` on that `matches` by the code of their tag.

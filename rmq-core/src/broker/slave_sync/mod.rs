@@ -10,7 +10,7 @@
 mod offsets;
 mod schedule;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -360,13 +360,16 @@ impl SlaveSync {
             .collect();
         for topic in self.absent.take(missing) {
             // Messages that came after the question may be of a topic that was made again.
-            let is_old = store.queues_of(&topic).iter().all(|queue| {
+            let queues = store.queues_of(&topic);
+            let ends = queues.iter().map(|queue| (queue.id(), queue.next_offset()));
+            let ends: BTreeMap<i32, i64> = ends.collect();
+            let is_old = queues.iter().all(|queue| {
                 let last = queue.entry(queue.next_offset() - 1);
                 last.is_none_or(|entry| entry.end() <= log_end)
             });
             if is_old {
                 tracing::info!(topic, "the queues of a topic are deleted as at the master");
-                store.delete_topic(&topic)?;
+                store.delete_topic_at(&topic, &ends)?;
             }
         }
         Ok(())
