@@ -228,6 +228,29 @@ fn a_record_whose_last_sector_is_lost_is_cut_though_its_body_is_whole() {
 }
 
 #[test]
+fn zeros_in_properties_do_not_end_the_log() {
+    let zeros = "k\u{1}".to_owned() + &"\0".repeat(1_500) + "\u{2}";
+    for body in (0..1_024).step_by(7) {
+        let clock = clock();
+        let disk = mem(&clock);
+        let store = open(options(FlushMode::Async), &disk, &clock);
+        let body = vec![7; body];
+        for properties in [zeros.as_str(), ""] {
+            let mut batch = store.new_batch();
+            let record = record("A", 0, &body, properties);
+            batch.push(&record, store.queue("A", 0), 0).unwrap();
+            store.append(&mut batch);
+            batch.results()[0].clone().unwrap();
+        }
+        let end = store.watermarks().appended();
+        store.kill();
+        let disk = disk.crash(Crash::Everything);
+        let store = open(options(FlushMode::Async), &disk, &clock);
+        assert_eq!(store.watermarks().appended(), end, "{}", body.len());
+    }
+}
+
+#[test]
 fn whole_records_behind_a_torn_one_do_not_come_back() {
     let clock = clock();
     let disk = mem(&clock);

@@ -79,7 +79,7 @@ fn scan_segment(
                     end.error = Some(format!("the record at {offset} says it is at {says}"));
                     return Ok(false);
                 }
-                if is_torn(&record, at) {
+                if is_torn(&record, bytes, at) {
                     end.error = Some(format!("the record at {offset} was not written whole"));
                     return Ok(false);
                 }
@@ -114,23 +114,30 @@ fn scan_segment(
 /// Smallest unit in which a disk loses what it was not made to keep.
 const SECTOR_BYTES: usize = 512;
 
-/// Whether a sector of the record `at` that place of its file never reached the disk. The check sum
-/// covers the body only, and what is lost of a new file reads as zeros, which are nowhere in topics
-/// and properties.
-fn is_torn(record: &RecordRef<'_>, at: usize) -> bool {
-    let properties = record.properties_bytes();
-    let properties_at = at + record.len() - properties.len();
-    let topic = record.topic_bytes();
-    let topic_at = properties_at - 2 - topic.len();
-    has_lost_sector(topic, topic_at) || has_lost_sector(properties, properties_at)
+/// Whether `record`, which lies `at` that place of `file`, is the last one and a sector of it never
+/// reached the disk. The check sum covers the body only, and what is lost of a new file reads as
+/// zeros. A record that others follow is as it was sent, zeros in its properties included: a
+/// sender must not be able to end the log.
+fn is_torn(record: &RecordRef<'_>, file: &[u8], at: usize) -> bool {
+    let end = at + record.len();
+    let properties = record.properties_bytes().len();
+    let from = end - properties - 2 - record.topic_bytes().len();
+    // The length of no properties is zeros itself.
+    let until = if properties == 0 { end - 2 } else { end };
+    has_lost_sector(file, from, until)
+        && matches!(
+            RecordRef::check(&file[end..], CheckLevel::Bounds),
+            Ok(Checked::End) | Err(_)
+        )
 }
 
-/// Whether all of `bytes` that lie in one sector are zeros; they begin `at` that place of the file.
-fn has_lost_sector(bytes: &[u8], at: usize) -> bool {
-    let (first, rest) = bytes.split_at((SECTOR_BYTES - at % SECTOR_BYTES).min(bytes.len()));
-    std::iter::once(first)
-        .chain(rest.chunks(SECTOR_BYTES))
-        .any(|part| !part.is_empty() && part.iter().all(|&byte| byte == 0))
+/// Whether a sector of `file` that holds some of the bytes `from..end` has nothing but zeros.
+fn has_lost_sector(file: &[u8], from: usize, end: usize) -> bool {
+    let first = from / SECTOR_BYTES;
+    file.chunks(SECTOR_BYTES)
+        .take(end.div_ceil(SECTOR_BYTES))
+        .skip(first)
+        .any(|sector| sector.iter().all(|&byte| byte == 0))
 }
 
 /// The record at log offset `offset`, if it is whole and where it says.
@@ -152,20 +159,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sector_of_zeros_is_noticed_and_a_zero_is_not() {
-        let mut bytes = vec![b'x'; 1_500];
-        bytes[1_499] = 0;
-        assert!(!has_lost_sector(&bytes, 100));
-        assert!(
-            has_lost_sector(&bytes, 2_048 - 1_499),
-            "the last byte alone"
-        );
-        assert!(!has_lost_sector(&[], 100) && !has_lost_sector(&[], 512));
-        bytes[412..924].fill(0);
-        assert!(has_lost_sector(&bytes, 100));
-        bytes[700] = b'x';
-        assert!(!has_lost_sector(&bytes, 100));
-        bytes[..412].fill(0);
-        assert!(has_lost_sector(&bytes, 100));
+    fn a_sector_of_zeros_is_noticed_and_zeros_in_others_are_not() {
+        let mut file = vec![b'x'; 2_048];
+        file[1_500..].fill(0);
+        assert!(!has_lost_sector(&file, 100, 1_500));
+        assert!(has_lost_sector(&file, 1_400, 1_537), "the last byte alone");
+        file[600..1_024].fill(0);
+        assert!(!has_lost_sector(&file, 100, 1_500));
+        file[512..600].fill(0);
+        assert!(has_lost_sector(&file, 100, 1_500));
+        assert!(!has_lost_sector(&file, 1_024, 1_500));
+        assert!(!has_lost_sector(&file, 0, 512));
     }
 }
