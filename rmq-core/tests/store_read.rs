@@ -15,7 +15,8 @@ use rmq_core::protocol::request::offset::Boundary;
 use rmq_core::store::disk::{Crash, Disk};
 use rmq_core::store::segments::file_name;
 use rmq_core::store::{
-    Entry, FlushMode, Queue, ReadLimits, ReadOutcome, ReadStatus, Store, StoreOptions,
+    Entry, FlushMode, Patience, Queue, ReadLimits, ReadOutcome, ReadStatus, RecordFilter, Store,
+    StoreOptions, Wanted,
 };
 use store_support::*;
 
@@ -182,13 +183,51 @@ fn a_filter_looks_at_eight_hundred_entries_at_most() {
     assert_eq!(found.records.len(), 1);
     let found = store.read(&queue, 0, limits(1000, 100), &mut |code| code >= 900);
     assert_eq!((found.records.len(), found.next_offset), (1, 901));
-    let found = store.read_matching(&queue, 0, limits(8, 1 << 20), &mut |_| true, &mut |bytes| {
-        let Ok(Checked::Record(record)) = RecordRef::check(bytes, CheckLevel::AllCrc) else {
-            return false;
-        };
-        record.queue_offset() % 100 == 7
-    });
+    let mut one_of_a_hundred = |bytes: &[u8]| match RecordRef::check(bytes, CheckLevel::AllCrc) {
+        Ok(Checked::Record(record)) if record.queue_offset() % 100 == 7 => Wanted::Yes,
+        _ => Wanted::No,
+    };
+    let by_record = hurried(&mut one_of_a_hundred);
+    let found = store.read_matching(&queue, 0, limits(8, 1 << 20), &mut |_| true, by_record);
     assert_eq!((found.records.len(), found.next_offset), (8, 708));
+}
+
+fn hurried(matches: &mut dyn FnMut(&[u8]) -> Wanted) -> RecordFilter<'_> {
+    let patience = Patience::Hurries;
+    RecordFilter { matches, patience }
+}
+
+#[test]
+fn a_filter_of_records_can_end_a_read() {
+    let clock = clock();
+    let disk = mem(&clock);
+    let store = open(wide(), &disk, &clock);
+    for _ in 0..20 {
+        put(&store, "A", 0, b"x").unwrap();
+    }
+    store.flush().unwrap();
+    let queue = store.queue("A", 0);
+    let read = |offset, answers: &[Wanted]| {
+        let mut answers = answers.iter().copied();
+        let mut matches = |_: &[u8]| answers.next().unwrap();
+        let by_record = hurried(&mut matches);
+        store.read_matching(
+            &queue,
+            offset,
+            limits(32, 1 << 20),
+            &mut |_| true,
+            by_record,
+        )
+    };
+    let found = read(5, &[Wanted::No, Wanted::No, Wanted::Later]);
+    assert_eq!(
+        (found.status, found.next_offset),
+        (ReadStatus::NoMatchedMessage, 7)
+    );
+    assert_eq!((found.scanned, found.cold), (2, false));
+    let found = read(5, &[Wanted::No, Wanted::Yes, Wanted::No, Wanted::Later]);
+    assert_eq!((found.status, found.next_offset), (ReadStatus::Found, 8));
+    assert_eq!((found.records.len(), found.scanned), (1, 3));
 }
 
 #[test]

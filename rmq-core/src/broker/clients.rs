@@ -59,7 +59,7 @@ impl ConsumerGroup {
     }
 }
 
-/// The members of a group that changed, to be told so by request 40.
+/// The members of a group that changed, to be told so by request 40: none if the group is gone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GroupChange {
     /// The group.
@@ -203,12 +203,15 @@ impl Consumers {
         )
     }
 
-    /// Drops the group when it is empty, else says who is to hear of the change.
+    /// Drops the group when it is empty; says who is to hear of the change.
     fn settle(&mut self, name: &str) -> Option<GroupChange> {
         let group = self.groups.get(name)?;
         if group.members.is_empty() {
             self.groups.remove(name);
-            return None;
+            return Some(GroupChange {
+                group: name.to_owned(),
+                members: Vec::new(),
+            });
         }
         if group.message_model == MessageModel::Broadcasting {
             return None;
@@ -375,7 +378,11 @@ mod tests {
         assert_eq!(beat(1, &[("T", 2)]), [conn(1), conn(2)]);
         assert_eq!(told(consumers.unregister("g", conn(1))), [conn(2)]);
         assert_eq!(consumers.unregister("g", conn(1)), None);
-        assert_eq!(consumers.close(conn(2)), []);
+        let gone = GroupChange {
+            group: "g".into(),
+            members: vec![],
+        };
+        assert_eq!(consumers.close(conn(2)), [gone]);
         assert!(consumers.group("g").is_none());
     }
 

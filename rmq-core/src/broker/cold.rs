@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::base::thread::{self, JoinHandle};
 use crate::base::{Result, queue};
+use crate::broker::handler::HeldPull;
+use crate::broker::hold::Held;
 use crate::broker::shared::{Mail, Shared};
 use crate::net::{ConnectionId, ReactorHandle};
-use crate::store::LogSlice;
+use crate::store::{LogSlice, Patience};
 
 /// Most cold reads that wait; beyond it the reactor reads for itself, which slows the asker down.
 const QUEUE_CAPACITY: usize = 1024;
@@ -35,6 +37,11 @@ enum Work {
         record: LogSlice,
         conn: ConnectionId,
         frame: Vec<u8>,
+    },
+    /// A pull whose expression looks at messages that are not in memory.
+    Select {
+        shared: Weak<Shared>,
+        held: Box<Held<HeldPull>>,
     },
 }
 
@@ -67,7 +74,7 @@ impl ColdReader {
             Ok(()) => None,
             Err(refused) => match refused.into_item() {
                 Work::Reply(_, read) => Some(assemble(read)),
-                Work::Fetch { .. } => None,
+                Work::Fetch { .. } | Work::Select { .. } => None,
             },
         }
     }
@@ -92,7 +99,24 @@ impl ColdReader {
             Ok(()) => None,
             Err(refused) => match refused.into_item() {
                 Work::Fetch { record, .. } => Some(record),
-                Work::Reply(..) => None,
+                Work::Reply(..) | Work::Select { .. } => None,
+            },
+        }
+    }
+
+    /// Reads for a pull and gives it back to its reactor. Gives it back at once when the helper is
+    /// overloaded.
+    pub(crate) fn select(
+        &self,
+        shared: &Arc<Shared>,
+        held: Held<HeldPull>,
+    ) -> Option<Held<HeldPull>> {
+        let (shared, held) = (Arc::downgrade(shared), Box::new(held));
+        match self.queue.try_push(Work::Select { shared, held }) {
+            Ok(()) => None,
+            Err(refused) => match refused.into_item() {
+                Work::Select { held, .. } => Some(*held),
+                Work::Reply(..) | Work::Fetch { .. } => None,
             },
         }
     }
@@ -124,6 +148,13 @@ impl Work {
                 if let Some(shared) = shared.upgrade() {
                     let mail = Mail::Frame { conn, bytes: frame };
                     shared.post(usize::from(conn.reactor()), mail);
+                }
+            }
+            Self::Select { shared, held } => {
+                if let Some(shared) = shared.upgrade() {
+                    let outcome = held.payload.read(&shared, &held.queue, Patience::Waits);
+                    let reactor = usize::from(held.conn.reactor());
+                    shared.post(reactor, Mail::Read { held, outcome });
                 }
             }
         }

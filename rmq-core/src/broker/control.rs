@@ -160,6 +160,7 @@ impl Control {
         if persist_at_end() {
             self.persist_offsets();
             self.persist_delays();
+            self.persist_filters();
         }
     }
 
@@ -269,6 +270,7 @@ impl Control {
         }
         if now_ms >= self.next_expire_ms {
             self.expire(now_ms);
+            self.persist_filters();
             self.next_expire_ms = now_ms + EXPIRE_INTERVAL_MS;
         }
         let next_ms = self
@@ -303,6 +305,16 @@ impl Control {
         }
     }
 
+    fn persist_filters(&self) {
+        let (keep_ms, now_ms) = (
+            self.shared.config().filter_keep_ms,
+            self.shared.clock.wall_ms(),
+        );
+        if let Err(error) = self.shared.filters.persist(keep_ms, now_ms) {
+            tracing::error!(%error, "consumer filters could not be written");
+        }
+    }
+
     fn persist_delays(&mut self) {
         let version = self.shared.schedule.version();
         if version == self.persisted_delays {
@@ -316,8 +328,14 @@ impl Control {
     }
 }
 
-/// Tells the members of changed groups to look at their group again.
+/// Tells the members of changed groups to look at their group again, and takes note of groups that
+/// have none any more.
 pub(crate) fn notify_changes(shared: &Shared, changes: &[GroupChange]) {
+    for gone in changes.iter().filter(|change| change.members.is_empty()) {
+        shared
+            .filters
+            .unregister(&gone.group, shared.clock.wall_ms());
+    }
     if !shared.config().notify_consumers {
         return;
     }

@@ -7,6 +7,7 @@ mod arrivals;
 mod clients;
 mod cold;
 mod control;
+mod filters;
 mod groups;
 mod handler;
 mod hold;

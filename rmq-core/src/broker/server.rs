@@ -14,6 +14,7 @@ use crate::base::clock::{Clock, SharedClock, SystemClock};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::{Control, ControlFiles};
+use crate::broker::filters::ConsumerFilters;
 use crate::broker::groups::Groups;
 use crate::broker::handler::DataHandler;
 use crate::broker::interfaces;
@@ -191,6 +192,7 @@ impl Broker {
         let shared = Arc::new(Shared::new(SharedParts {
             topics: Topics::open(file("topics.json"), &config, Arc::clone(clock))?,
             groups: Groups::open(groups_file, &config, Arc::clone(clock))?,
+            filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
             offsets,
             schedule: Schedule::new(store.options().delay_levels_ms.clone(), delays),
             files: Files::new(&host.disk, root),

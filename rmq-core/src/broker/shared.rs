@@ -12,8 +12,10 @@ use crate::broker::arrivals::Arrivals;
 use crate::broker::clients::{Consumers, Producers};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::Task;
+use crate::broker::filters::ConsumerFilters;
 use crate::broker::groups::Groups;
-use crate::broker::hold::waiter_bit;
+use crate::broker::handler::HeldPull;
+use crate::broker::hold::{Held, waiter_bit};
 use crate::broker::locks::QueueLocks;
 use crate::broker::members::{Master, Members};
 use crate::broker::metadata::Files;
@@ -29,7 +31,7 @@ use crate::broker::transaction::Transactions;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::protocol::code::RequestCode;
-use crate::store::{Queue, Replication, Store};
+use crate::store::{Queue, ReadOutcome, Replication, Store};
 
 /// Something that one thread leaves for a reactor.
 #[derive(Debug)]
@@ -38,6 +40,13 @@ pub(crate) enum Mail {
     Visible(Arc<Queue>),
     /// The master of this slave has come back: consumers had better ask it.
     MasterReturned,
+    /// What a pull takes of messages that were not in memory.
+    Read {
+        /// The pull.
+        held: Box<Held<HeldPull>>,
+        /// What was read for it.
+        outcome: ReadOutcome,
+    },
     /// A frame to be handled again, after the control thread did what it needed.
     Frame {
         /// The connection that it came from.
@@ -76,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) topics: Topics,
     /// Subscription groups.
     pub(crate) groups: Groups,
+    /// What groups filter by.
+    pub(crate) filters: ConsumerFilters,
     /// Committed offsets.
     pub(crate) offsets: ConsumerOffsets,
     /// Files of services that run on masters only.
@@ -130,6 +141,8 @@ pub(crate) struct SharedParts {
     pub(crate) topics: Topics,
     /// See `Shared::groups`.
     pub(crate) groups: Groups,
+    /// See `Shared::filters`.
+    pub(crate) filters: ConsumerFilters,
     /// See `Shared::offsets`.
     pub(crate) offsets: ConsumerOffsets,
     /// See `Shared::schedule`.
@@ -172,6 +185,7 @@ impl Shared {
             store: parts.store,
             topics: parts.topics,
             groups: parts.groups,
+            filters: parts.filters,
             offsets: parts.offsets,
             files: parts.files,
             consumers: RwLock::default(),

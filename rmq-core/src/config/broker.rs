@@ -125,6 +125,31 @@ settings! {
                 "Queues of one topic; a request for more is refused.";
             clients_max: usize, "rmq.maxClients" = is("200000").range(1, 100_000_000).reload(),
                 "Producers and consumers registered at once; further ones are refused.";
+            property_filter: bool, "enablePropertyFilter" = is("false").reload(),
+                "Lets consumers filter with SQL92 expressions.";
+            filter_retries: bool, "filterSupportRetry" = is("false").reload(),
+                "Applies the filters of the topics that retried messages came from, for consumers \
+                 that subscribe to their retry topic by an expression.";
+            filter_keep_ms: i64, "filterDataCleanTimeSpan" =
+                is("86400000").range(0, i64::MAX).ms().reload(),
+                "How long the filters of a group without members are kept.";
+            bloom_members: u32, "expectConsumerNumUseFilter" = is("32").range(1, 100_000_000),
+                "Groups expected to filter: a size in consumerFilter.json, of which Apache's \
+                 broker wants that it is the same.";
+            bloom_error_percent: u32, "maxErrorRateOfBloomFilter" = is("20").range(1, 99),
+                "Another one: how often a Bloom filter of that size may err.";
+            filter_bytes_max: usize, "rmq.maxFilterExpressionBytes" =
+                is("131072").range(1, 16 << 20).bytes().reload(),
+                "Longest SQL92 expression.";
+            filter_depth_max: usize, "rmq.maxFilterDepth" = is("100").range(1, 100).reload(),
+                "Levels of parentheses and operators in an SQL92 expression.";
+            filter_operators_max: usize, "rmq.maxFilterOperators" =
+                is("4096").range(1, 1_000_000).reload(),
+                "Operators in an SQL92 expression.";
+            filter_steps_max: usize, "rmq.maxFilterStepsPerPull" =
+                is("200000").range(1, 1_000_000_000).reload(),
+                "Operators evaluated for one pull, each counted once more for every KiB of a \
+                 message's properties; then the pull ends, and the next one goes on.";
             queue_lock_expired_ms: u64, "rmq.queueLockExpiredTime" =
                 is("60000").range(1, HOUR_MS).ms().reload(),
                 "Time that an ordered consumer's lock of a queue lasts without renewal.";
@@ -153,8 +178,6 @@ settings! {
             "splitRegistrationSize": Int =
                 is("800").range(1, 1_000_000),
                 "Topics in each part of a split registration.";
-            "enablePropertyFilter": Bool = is("false"),
-                "Lets consumers filter with SQL92 expressions.";
             "useServerSideResetOffset": Bool = is("true"),
                 "Applies a reset of offsets at the group's next pull.";
             "subscriptionExpiredTimeout": Long =
@@ -278,12 +301,6 @@ settings! {
                 "Computes filter bit maps when messages are dispatched.";
             "rejectPullConsumerEnable": Bool = is("false"),
                 "Refuses pulls of groups without a heartbeat.";
-            "expectConsumerNumUseFilter": Int = is("32"), "Consumers expected to use SQL filters.";
-            "maxErrorRateOfBloomFilter": Int = is("20"),
-                "Error rate of the bloom filter in percent.";
-            "filterDataCleanTimeSpan": Long = is("86400000"),
-                "How long filter data of gone consumers is kept.";
-            "filterSupportRetry": Bool = is("false"), "Applies SQL filters to retry topics.";
             "updateNameServerAddrPeriod": Int = is("120000"),
                 "How often the list of nameservers is read again.";
             "brokerHeartbeatInterval": Int = is("1000"),

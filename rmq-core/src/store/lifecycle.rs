@@ -16,7 +16,7 @@ use super::health::{Full, Health, HealthState};
 use super::index::{Index, KeyMatches, KeyQuery, index_thread};
 use super::mmap::LogSlice;
 use super::options::{FlushMode, StoreOptions};
-use super::read::{Filter, ReadLimits, ReadOutcome};
+use super::read::{Filter, ReadLimits, ReadOutcome, RecordFilter};
 use super::recover;
 use super::watermarks::Watermarks;
 use crate::base::clock::SharedClock;
@@ -230,20 +230,20 @@ impl Store {
         self.core.read(queue, offset, limits, filter)
     }
 
-    /// The same, but what matches by its tag must also match as a whole record; this touches the
-    /// records, so it may wait for the disk.
+    /// The same, but what matches by its tag must also match as a whole record. Looking at one that
+    /// is not in memory waits for the disk, if it may.
     #[must_use]
-    pub fn read_matching(
+    pub fn read_matching<'a>(
         &self,
         queue: &Queue,
         offset: i64,
         limits: ReadLimits,
-        matches: &mut dyn FnMut(i64) -> bool,
-        record_matches: &mut dyn FnMut(&[u8]) -> bool,
+        matches: &'a mut dyn FnMut(i64) -> bool,
+        by_record: RecordFilter<'a>,
     ) -> ReadOutcome {
         let filter = Filter {
             by_tags: matches,
-            by_record: Some(record_matches),
+            by_record: Some(by_record),
         };
         self.core.read(queue, offset, limits, filter)
     }

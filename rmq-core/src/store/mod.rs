@@ -40,5 +40,5 @@ pub use options::{
     FlushMode, IndexOptions, ReadOptions, RetentionOptions, StoreOptions, default_delay_levels_ms,
     physical_memory_bytes,
 };
-pub use read::{ReadLimits, ReadOutcome, ReadStatus};
+pub use read::{Patience, ReadLimits, ReadOutcome, ReadStatus, RecordFilter, Wanted};
 pub use watermarks::{Replication, Watermarks};

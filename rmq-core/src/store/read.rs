@@ -87,7 +87,8 @@ pub struct ReadOutcome {
     /// Sum of their lengths.
     pub bytes: usize,
     /// Some of the records may not be in memory: touching them may wait for the disk, so a thread
-    /// that must not wait hands them to one that may.
+    /// that must not wait hands them to one that may. Without records: the read ended before a
+    /// record that its filter may not wait for.
     pub cold: bool,
     /// The reader is so far behind that a slave had better serve it.
     pub suggests_slave: bool,
@@ -95,12 +96,40 @@ pub struct ReadOutcome {
     pub scanned: usize,
 }
 
-type RecordFilter<'a> = dyn FnMut(&[u8]) -> bool + 'a;
+/// What a filter says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// It is to be in the answer.
+    Yes,
+    /// It is to be left out.
+    No,
+    /// This read has cost enough: it ends before the record.
+    Later,
+}
+
+/// Whether a filter may look at records that are not in memory, and so wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// It may.
+    Waits,
+    /// It may not: the read ends before such a record. If it has found nothing by then, it says
+    /// that it is `cold`.
+    Hurries,
+}
+
+/// Looks at whole records.
+#[allow(missing_debug_implementations, reason = "a function has no text")]
+pub struct RecordFilter<'a> {
+    /// Judges one.
+    pub matches: &'a mut dyn FnMut(&[u8]) -> Wanted,
+    /// Whether it may wait for the disk.
+    pub patience: Patience,
+}
 
 /// Decides by the tags code of an entry, and by the record, whether a message is wanted.
 pub(super) struct Filter<'a> {
     pub(super) by_tags: &'a mut dyn FnMut(i64) -> bool,
-    pub(super) by_record: Option<&'a mut RecordFilter<'a>>,
+    pub(super) by_record: Option<RecordFilter<'a>>,
 }
 
 /// A read in progress.
@@ -206,6 +235,21 @@ impl Core {
     }
 }
 
+impl RecordFilter<'_> {
+    fn hurries(&self) -> bool {
+        self.patience == Patience::Hurries
+    }
+}
+
+/// What the filter says of a record, which is `cold` if it may not be in memory.
+fn judge(filter: Option<&mut RecordFilter<'_>>, record: &[u8], cold: bool) -> Wanted {
+    match filter {
+        None => Wanted::Yes,
+        Some(filter) if cold && filter.hurries() => Wanted::Later,
+        Some(filter) => (filter.matches)(record),
+    }
+}
+
 impl Reading<'_> {
     fn run(&mut self, queue: &Queue, offset: i64, max: i64, filter: &mut Filter<'_>) {
         let options = &self.core.options.read;
@@ -244,6 +288,7 @@ impl Reading<'_> {
         if self.is_full(entry, size) {
             return false;
         }
+        let before = (self.last_offset, self.outcome.next_offset);
         self.last_offset = entry.offset;
         self.outcome.next_offset = offset + 1;
         self.outcome.scanned += 1;
@@ -262,11 +307,20 @@ impl Reading<'_> {
             self.skip_below = Some(log_min).filter(|&min| entry.offset < min);
             return true;
         };
-        if let Some(by_record) = &mut filter.by_record
-            && !by_record(&slice)
-        {
-            self.nothing(ReadStatus::NoMatchedMessage);
-            return true;
+        match judge(filter.by_record.as_mut(), &slice, cold) {
+            Wanted::Yes => {}
+            Wanted::No => {
+                self.nothing(ReadStatus::NoMatchedMessage);
+                return true;
+            }
+            Wanted::Later => {
+                // As if it had not been looked at.
+                (self.last_offset, self.outcome.next_offset) = before;
+                self.outcome.scanned -= 1;
+                let untouched = filter.by_record.as_ref().is_some_and(|by| by.hurries());
+                self.outcome.cold = cold && untouched && self.outcome.records.is_empty();
+                return false;
+            }
         }
         self.outcome.cold |= cold;
         self.outcome.bytes += size;

@@ -7,6 +7,7 @@ mod delayed;
 mod detour;
 mod pull;
 mod retry;
+mod select;
 mod send;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use crate::base::queue::PushError;
 use crate::base::thread;
 use crate::broker::control::Task;
+use crate::broker::filters::SelectorCache;
 use crate::broker::hold::HoldTable;
 use crate::broker::pending::{PendingReplies, Settled};
 use crate::broker::processors;
@@ -34,7 +36,7 @@ use crate::protocol::header::{Head, peek_head};
 use crate::protocol::request::Scratch;
 use crate::store::Queue;
 
-use pull::HeldPull;
+pub(crate) use pull::HeldPull;
 use send::SendStage;
 
 /// The data plane of one reactor.
@@ -48,6 +50,7 @@ pub(crate) struct DataHandler {
     stage: SendStage,
     pending: PendingReplies<Queue>,
     held: HoldTable<HeldPull>,
+    selectors: SelectorCache,
     /// Queues that got something during this turn and that own held pulls wait at.
     awake: Vec<Arc<Queue>>,
 }
@@ -70,6 +73,7 @@ impl DataHandler {
             topics: TopicCache::default(),
             scratch: Scratch::default(),
             pending: PendingReplies::default(),
+            selectors: SelectorCache::default(),
             awake: Vec::new(),
         }
     }
@@ -83,6 +87,7 @@ impl DataHandler {
             self.config_generation = generation;
             self.config = self.shared.config();
             self.stage.configure(&self.shared, &self.config);
+            self.selectors.clear();
         }
     }
 
@@ -241,6 +246,9 @@ impl DataHandler {
             match mail {
                 Mail::Visible(queue) => note(&mut self.awake, &queue),
                 Mail::MasterReturned => self.answer_all_held(io),
+                Mail::Read { held, outcome } => {
+                    self.answer_pull(io, held.conn, &held.queue, &held.payload, outcome);
+                }
                 Mail::Frame { conn, bytes } => {
                     if let Some(frame) = processors::frame_of(&bytes) {
                         self.guarded(io, conn, |this, io| this.handle_frames(io, conn, &[frame]));

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 
-use super::DataHandler;
+use super::{DataHandler, select};
 use crate::broker::cold::ColdRead;
 use crate::broker::control::Task;
+use crate::broker::filters::Selection;
 use crate::broker::hold::Held;
 use crate::broker::processors;
 use crate::broker::redirect::{self, Direction, Place};
@@ -21,12 +22,12 @@ use crate::protocol::body::heartbeat::MessageModel;
 use crate::protocol::body::topic::TopicConfig;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
-use crate::protocol::filter::tag::{self, SubscriptionData};
+use crate::protocol::filter::tag::SubscriptionData;
 use crate::protocol::frame::{FrameRef, Serialize};
 use crate::protocol::header::Head;
 use crate::protocol::request::Reply;
 use crate::protocol::request::pull::{self as request_of, PullRequest, PullResponse, fast};
-use crate::store::{LogSlice, Queue, ReadLimits, ReadOutcome, ReadStatus};
+use crate::store::{LogSlice, Patience, Queue, ReadLimits, ReadOutcome, ReadStatus};
 
 /// Records up to this size are copied into the reply; larger ones leave as slices of the mapping.
 /// Below it, describing a record to the kernel costs more than moving it.
@@ -45,13 +46,13 @@ mod forbidden {
 }
 
 /// A refused pull; some refusals carry a `forbiddenType`.
-struct PullRefusal {
+pub(super) struct PullRefusal {
     refusal: Refusal,
     forbidden_type: Option<i32>,
 }
 
 impl PullRefusal {
-    fn new(code: ResponseCode, remark: impl Into<String>) -> Self {
+    pub(super) fn new(code: ResponseCode, remark: impl Into<String>) -> Self {
         Self {
             refusal: Refusal::new(code, remark),
             forbidden_type: None,
@@ -69,14 +70,17 @@ impl PullRefusal {
 
 /// What a pull reads with, once it is checked; also what is kept of a held one.
 #[derive(Debug)]
-pub(super) struct HeldPull {
+pub(crate) struct HeldPull {
     opaque: i32,
     serialize: Serialize,
     group: Arc<SubscriptionGroupConfig>,
     topic: Arc<TopicConfig>,
-    subscription: Arc<SubscriptionData>,
-    offset: i64,
-    limits: ReadLimits,
+    pub(super) subscription: Arc<SubscriptionData>,
+    pub(super) selection: Selection,
+    /// Most steps of evaluation for one read.
+    pub(super) steps_max: usize,
+    pub(super) offset: i64,
+    pub(super) limits: ReadLimits,
 }
 
 impl DataHandler {
@@ -148,11 +152,17 @@ impl DataHandler {
                 .offsets
                 .commit(topic, group, request.queue_id, request.commit_offset);
         }
-        let outcome = self.read(&queue, &pull);
-        if self.direct(&pull, &outcome).code != ResponseCode::PULL_NOT_FOUND
-            || !request.has(request_of::FLAG_SUSPEND)
+        let outcome = pull.read(&self.shared, &queue, Patience::Hurries);
+        let direction = self.direct(&pull, &outcome);
+        let mut held = Held {
+            conn,
+            queue,
+            deadline_ms: 0,
+            payload: pull,
+        };
+        if direction.code != ResponseCode::PULL_NOT_FOUND || !request.has(request_of::FLAG_SUSPEND)
         {
-            self.answer_pull(io, conn, &queue, &pull, outcome);
+            self.answer_read(io, held, outcome);
             return;
         }
         let asked_ms = u64::try_from(request.suspend_timeout_ms).unwrap_or(0);
@@ -160,16 +170,8 @@ impl DataHandler {
             true => asked_ms.min(HOLD_MAX_MS),
             false => self.config.short_polling_ms,
         };
-        let deadline_ms = self.now_ms() + hold_ms;
-        self.hold(
-            io,
-            Held {
-                conn,
-                queue,
-                deadline_ms,
-                payload: pull,
-            },
-        );
+        held.deadline_ms = self.now_ms() + hold_ms;
+        self.hold(io, held);
     }
 
     fn hold(&mut self, io: &mut Io<'_>, held: Held<HeldPull>) {
@@ -222,9 +224,7 @@ impl DataHandler {
         let queue = topic.queue(&self.shared, request.queue_id);
         let topic = Arc::clone(&topic.config);
         let subscription = self.subscription_of(&group, request)?;
-        if !subscription.is_tag_type() {
-            return Err(unsupported_filter(&subscription.expression_type));
-        }
+        let selection = self.selection_of(&subscription, request)?;
         let positive = |number: i32| usize::try_from(number).ok().filter(|number| *number > 0);
         let limits = ReadLimits {
             max_count: positive(request.max_msg_nums)
@@ -243,6 +243,8 @@ impl DataHandler {
             group,
             topic,
             subscription,
+            selection,
+            steps_max: self.config.filter_steps_max,
             offset,
             limits,
         };
@@ -272,18 +274,7 @@ impl DataHandler {
     ) -> Result<Arc<SubscriptionData>, PullRefusal> {
         let (name, topic) = (request.consumer_group, request.topic);
         if request.has(request_of::FLAG_SUBSCRIPTION) {
-            let text = request.subscription;
-            if !tag::is_tag_type(request.expression_type) {
-                return Err(unsupported_filter(
-                    request.expression_type.unwrap_or_default(),
-                ));
-            }
-            return SubscriptionData::from_tags(topic, text)
-                .map(Arc::new)
-                .map_err(|_| {
-                    let remark = "parse the consumer's subscription failed";
-                    PullRefusal::new(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark)
-                });
+            return select::subscription_in(request);
         }
         let consumers = self.shared.consumers.read();
         let Some(members) = consumers.group(name) else {
@@ -319,16 +310,7 @@ impl DataHandler {
         Ok(Arc::clone(subscription))
     }
 
-    fn read(&self, queue: &Arc<Queue>, pull: &HeldPull) -> ReadOutcome {
-        let subscription = &pull.subscription;
-        self.shared
-            .store
-            .read(queue, pull.offset, pull.limits, &mut |tags_code| {
-                subscription.matches_code(tags_code)
-            })
-    }
-
-    fn answer_pull(
+    pub(super) fn answer_pull(
         &mut self,
         io: &mut Io<'_>,
         conn: ConnectionId,
@@ -435,12 +417,11 @@ impl DataHandler {
     /// Reads again for everything that waits at the queue; what finds nothing goes on waiting.
     pub(super) fn wake_held(&mut self, io: &mut Io<'_>, queue: &Arc<Queue>) {
         for mut held in self.held.take_queue(queue) {
-            let outcome = self.read(queue, &held.payload);
+            let outcome = held.payload.read(&self.shared, queue, Patience::Hurries);
             let direction = self.direct(&held.payload, &outcome);
+            let seen_all = outcome.next_offset >= outcome.max_offset;
             match outcome.status {
-                ReadStatus::NoMatchedMessage
-                    if outcome.next_offset > held.payload.offset && !direction.to_master =>
-                {
+                ReadStatus::NoMatchedMessage if seen_all && !direction.to_master => {
                     // Nothing for this consumer among the new messages: it waits behind them.
                     held.payload.offset = outcome.next_offset;
                     self.hold(io, held);
@@ -450,7 +431,7 @@ impl DataHandler {
                         self.answer_expired(io, held);
                     }
                 }
-                _ => self.answer_pull(io, held.conn, queue, &held.payload, outcome),
+                _ => self.answer_read(io, held, outcome),
             }
         }
     }
@@ -464,13 +445,9 @@ impl DataHandler {
 
     /// Answers a held pull whose time is over with whatever there is now.
     pub(super) fn answer_expired(&mut self, io: &mut Io<'_>, held: Held<HeldPull>) {
-        let outcome = self.read(&held.queue, &held.payload);
-        self.answer_pull(io, held.conn, &held.queue, &held.payload, outcome);
+        let outcome = held
+            .payload
+            .read(&self.shared, &held.queue, Patience::Hurries);
+        self.answer_read(io, held, outcome);
     }
-}
-
-fn unsupported_filter(expression_type: &str) -> PullRefusal {
-    let remark =
-        format!("The broker does not support consumer to filter message by {expression_type}");
-    PullRefusal::new(ResponseCode::SYSTEM_ERROR, remark)
 }

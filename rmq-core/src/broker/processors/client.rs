@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::broker::clients::{Heartbeat, Member};
 use crate::broker::control::{Context, notify_changes};
-use crate::broker::names;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
+use crate::broker::{filters, names};
 use crate::protocol::body::client_config::CheckClientRequest;
 use crate::protocol::body::consumer_list::ConsumerList;
 use crate::protocol::body::heartbeat::{ConsumerData, HeartbeatData};
@@ -101,6 +101,14 @@ fn register_consumer(
         true => Heartbeat::WithoutSubscriptions,
         false => Heartbeat::Full,
     };
+    if heartbeat == Heartbeat::Full {
+        // Before the subscription, so that whoever finds that finds its filter.
+        let (limits, now_ms) = (filters::limits(&shared.config()), shared.clock.wall_ms());
+        let subscriptions = &consumer.subscriptions;
+        shared
+            .filters
+            .register(name, subscriptions, &limits, now_ms);
+    }
     let mut consumers = shared.consumers.write();
     let known = consumers.fingerprint(name);
     let change = consumers.register(consumer, member.clone(), heartbeat, fingerprint);
@@ -131,17 +139,21 @@ pub(super) fn unregister(context: &Context<'_>, request: &Command) -> Answer {
     Ok(Some(success(request)))
 }
 
-pub(super) fn check_config(request: &Command) -> Answer {
+pub(super) fn check_config(shared: &Shared, request: &Command) -> Answer {
     let body = CheckClientRequest::decode(&request.body)?;
-    if let Some(subscription) = body.subscription
-        && !subscription.is_tag_type()
-    {
-        let remark = format!(
-            "The broker does not support consumer to filter message by {}",
-            subscription.expression_type
-        );
+    let subscription = body.subscription.filter(|one| !one.is_tag_type());
+    let Some(subscription) = subscription else {
+        return Ok(Some(success(request)));
+    };
+    let kind = &subscription.expression_type;
+    let config = shared.config();
+    if !config.property_filter {
+        let remark = format!("The broker does not support consumer to filter message by {kind}");
         return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
     }
+    filters::compile(kind, &subscription.sub_string, &filters::limits(&config)).map_err(
+        |error| Refusal::new(ResponseCode::SUBSCRIPTION_PARSE_FAILED, error.to_string()),
+    )?;
     Ok(Some(success(request)))
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
     match request.request_code() {
         RequestCode::HEART_BEAT => client::heartbeat(context, request),
         RequestCode::UNREGISTER_CLIENT => client::unregister(context, request),
-        RequestCode::CHECK_CLIENT_CONFIG => client::check_config(request),
+        RequestCode::CHECK_CLIENT_CONFIG => client::check_config(shared, request),
         RequestCode::GET_CONSUMER_LIST_BY_GROUP => client::consumer_list(shared, request),
         RequestCode::LOCK_BATCH_MQ => lock::lock(shared, request),
         RequestCode::UNLOCK_BATCH_MQ => lock::unlock(shared, request),

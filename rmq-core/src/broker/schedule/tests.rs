@@ -11,6 +11,7 @@ use super::message::{DueMessage, waiting_properties};
 use super::*;
 use crate::base::clock::{ManualClock, SharedClock};
 use crate::broker::cold::ColdReader;
+use crate::broker::filters::ConsumerFilters;
 use crate::broker::groups::Groups;
 use crate::broker::metadata::Files;
 use crate::broker::names::SCHEDULE_TOPIC;
@@ -70,6 +71,7 @@ fn open(
     Arc::new(Shared::new(SharedParts {
         topics: Topics::open(file("topics.json"), &config, Arc::clone(&clock)).unwrap(),
         groups: Groups::open(file("groups.json"), &config, Arc::clone(&clock)).unwrap(),
+        filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
         offsets: ConsumerOffsets::default(),
         files: Files::new(&disk.shared(), Path::new("/store")),
         schedule: Schedule::new(levels.to_vec(), delays),

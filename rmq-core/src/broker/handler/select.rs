@@ -1,0 +1,160 @@
+//! Which messages a pull takes: by tags, by an expression, by the expression for their origin.
+
+use std::sync::Arc;
+
+use super::DataHandler;
+use super::pull::{HeldPull, PullRefusal};
+use crate::broker::filters::{self, Budget, Selection};
+use crate::broker::hold::Held;
+use crate::broker::names;
+use crate::broker::shared::Shared;
+use crate::net::Io;
+use crate::protocol::code::ResponseCode;
+use crate::protocol::filter::tag::{self, SubscriptionData};
+use crate::protocol::request::pull::{FLAG_SUBSCRIPTION, PullRequest};
+use crate::store::{Patience, Queue, ReadOutcome, RecordFilter, Wanted};
+
+const PARSE_FAILED: &str = "parse the consumer's subscription failed";
+
+/// The subscription in a pull; an expression is not looked at yet.
+pub(super) fn subscription_in(
+    request: &PullRequest<'_>,
+) -> Result<Arc<SubscriptionData>, PullRefusal> {
+    let refused = || PullRefusal::new(ResponseCode::SUBSCRIPTION_PARSE_FAILED, PARSE_FAILED);
+    let (topic, text) = (request.topic, request.subscription);
+    let subscription = match request.expression_type {
+        Some(kind) if !tag::is_tag_type(Some(kind)) => {
+            let text = text.filter(|text| !text.is_empty()).ok_or_else(refused)?;
+            SubscriptionData::from_expression(topic, text, kind)
+        }
+        _ => SubscriptionData::from_tags(topic, text).map_err(|_| refused())?,
+    };
+    Ok(Arc::new(subscription))
+}
+
+impl DataHandler {
+    /// How a pull by this subscription chooses beyond the tags.
+    pub(super) fn selection_of(
+        &mut self,
+        subscription: &SubscriptionData,
+        request: &PullRequest<'_>,
+    ) -> Result<Selection, PullRefusal> {
+        if subscription.is_tag_type() {
+            return Ok(Selection::ByTags);
+        }
+        let brought = request.has(FLAG_SUBSCRIPTION);
+        let known = match brought {
+            true => None,
+            false => Some(self.registered(request)?),
+        };
+        let kind = &subscription.expression_type;
+        if !self.config.property_filter {
+            let remark =
+                format!("The broker does not support consumer to filter message by {kind}");
+            return Err(PullRefusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        }
+        let selector = match known {
+            Some(filter) => Arc::clone(filter.selector()),
+            None => {
+                let limits = filters::limits(&self.config);
+                let compiled = self.selectors.get(kind, &subscription.sub_string, &limits);
+                compiled.map_err(|error| {
+                    let remark = format!("{PARSE_FAILED}: {error}");
+                    PullRefusal::new(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark)
+                })?
+            }
+        };
+        if subscription.class_filter_mode {
+            return Ok(Selection::ByTags);
+        }
+        let topic = &subscription.topic;
+        if self.config.filter_retries && topic.starts_with(names::RETRY_PREFIX) {
+            return Ok(Selection::by_origin(topic));
+        }
+        Ok(Selection::By(selector))
+    }
+
+    /// The filter that the group's heartbeats brought.
+    fn registered(
+        &self,
+        request: &PullRequest<'_>,
+    ) -> Result<Arc<filters::GroupFilter>, PullRefusal> {
+        let (topic, group) = (request.topic, request.consumer_group);
+        let Some(filter) = self.shared.filters.get(topic, group) else {
+            let remark =
+                "The broker's consumer filter data is not exist!Your expression may be wrong!";
+            return Err(PullRefusal::new(
+                ResponseCode::FILTER_DATA_NOT_EXIST,
+                remark,
+            ));
+        };
+        if filter.version() < request.sub_version {
+            let remark = "the consumer's consumer filter data not latest";
+            return Err(PullRefusal::new(
+                ResponseCode::FILTER_DATA_NOT_LATEST,
+                remark,
+            ));
+        }
+        Ok(filter)
+    }
+
+    /// Answers a pull with what was read for it, or has it read by the helper thread when its
+    /// expression is about messages that are not in memory.
+    pub(super) fn answer_read(
+        &mut self,
+        io: &mut Io<'_>,
+        held: Held<HeldPull>,
+        outcome: ReadOutcome,
+    ) {
+        if !(outcome.cold && outcome.records.is_empty()) {
+            self.answer_pull(io, held.conn, &held.queue, &held.payload, outcome);
+            return;
+        }
+        if let Some(held) = self.shared.cold.select(&self.shared, held) {
+            // The helper is overloaded: who asks for cold messages waits, and others with him.
+            let outcome = held
+                .payload
+                .read(&self.shared, &held.queue, Patience::Waits);
+            self.answer_pull(io, held.conn, &held.queue, &held.payload, outcome);
+        }
+    }
+}
+
+impl HeldPull {
+    /// Reads what the pull takes.
+    pub(crate) fn read(
+        &self,
+        shared: &Shared,
+        queue: &Arc<Queue>,
+        patience: Patience,
+    ) -> ReadOutcome {
+        let (store, limits) = (&shared.store, self.limits);
+        let mut budget = Budget::new(self.steps_max);
+        let mut any_tag = |_| true;
+        match &self.selection {
+            Selection::ByTags => store.read(queue, self.offset, limits, &mut |tags_code| {
+                self.subscription.matches_code(tags_code)
+            }),
+            Selection::By(selector) => {
+                let mut judge =
+                    |record: &[u8]| budget.judge(selector, filters::properties_of(record));
+                let matches = &mut judge;
+                let by_record = RecordFilter { matches, patience };
+                store.read_matching(queue, self.offset, limits, &mut any_tag, by_record)
+            }
+            Selection::ByOrigin(group) => {
+                let mut judge = |record: &[u8]| {
+                    let properties = filters::properties_of(record);
+                    let origin = filters::origin(properties).unwrap_or_default();
+                    match shared.filters.get(origin, group) {
+                        Some(filter) => budget.judge(filter.selector(), properties),
+                        None => Wanted::Yes,
+                    }
+                };
+                let matches = &mut judge;
+                let by_record = RecordFilter { matches, patience };
+                store.read_matching(queue, self.offset, limits, &mut any_tag, by_record)
+            }
+        }
+    }
+}
