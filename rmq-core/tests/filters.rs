@@ -6,9 +6,7 @@
 mod peer;
 
 use std::fs::File;
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rmq_core::client::raw::{self, PullReply};
@@ -332,23 +330,30 @@ fn filters_are_written_for_the_next_start() {
 
 #[test]
 fn a_held_pull_waits_for_a_message_that_it_takes() {
-    let fixture = Arc::new(Fixture::filtering());
-    let holding = Arc::clone(&fixture);
-    let puller = thread::scope(|scope| {
-        let puller = scope.spawn(move || {
-            let header = PullRequest {
-                sys_flag: FLAG_SUBSCRIPTION | FLAG_SUSPEND,
-                suspend_timeout_ms: 8000,
-                ..by_expression("n = 7", 0)
-            };
-            raw::pull(&holding.client, &holding.address, &header, peer::ANSWER).unwrap()
+    let fixture = Fixture::filtering();
+    let client = peer::client();
+    let reply = thread::scope(|scope| {
+        let puller = scope.spawn(|| {
+            let mut offset = 0;
+            loop {
+                let header = PullRequest {
+                    sys_flag: FLAG_SUBSCRIPTION | FLAG_SUSPEND,
+                    suspend_timeout_ms: 8000,
+                    ..by_expression("n = 7", offset)
+                };
+                let reply = raw::pull(&client, &fixture.address, &header, peer::ANSWER).unwrap();
+                // It came between two messages, so it was not held.
+                if reply.code != ResponseCode::PULL_RETRY_IMMEDIATELY {
+                    return reply;
+                }
+                offset = reply.header.next_begin_offset;
+            }
         });
-        thread::sleep(Duration::from_millis(50));
         fixture.send_numbers(0..9);
         puller.join().unwrap()
     });
-    assert_eq!(puller.code, ResponseCode::SUCCESS);
-    assert_eq!(bodies(&puller), ["7"]);
+    assert_eq!(reply.code, ResponseCode::SUCCESS);
+    assert_eq!(bodies(&reply), ["7"]);
 }
 
 #[test]

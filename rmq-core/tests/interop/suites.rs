@@ -11,7 +11,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 fn run_suite(name: &str, suite: impl FnOnce(&Cluster, &Workspace) -> Command) {
     let _alone = exclusive();
     let workspace = Workspace::new();
-    let cluster = Cluster::start(Maker::under_test(), &workspace, &[]);
+    let filters = [("enablePropertyFilter", "true")];
+    let cluster = Cluster::start(Maker::under_test(), &workspace, &filters);
     let mut command = suite(&cluster, &workspace);
     let (passed, text) = run(name, &mut command, &workspace.folder(name), LIMIT);
     println!("{text}");
@@ -58,7 +59,7 @@ fn java_client_5_5_0_with_binary_headers() {
     let only = "send_sync,send_async,send_oneway,send_batch,push_concurrent,push_orderly,\
                 push_tag_filter,push_long_polling,push_restart,pull_statuses,pull_filter,\
                 offsets_by_time,offsets_of_group,topic_create_api,topic_delete,\
-                properties_unicode,body_limit,error_queue_id";
+                properties_unicode,body_limit,error_queue_id,sql_push,sql_pull,sql_bad";
     java_suite(
         "5.5.0",
         &["-Drocketmq.serialize.type=ROCKETMQ"],
@@ -81,4 +82,25 @@ fn go_client_2_1_2() {
             .arg(workspace.folder("home").join("client.log"));
         command
     });
+}
+
+/// Expressions where brokers do not take them, which is the default.
+#[test]
+fn expressions_are_refused_by_brokers_without_property_filter() {
+    let parts = ["client-4.9.8", "client-5.5.0", "server-5.5.0"];
+    if !prepare(&["java", "mvn"], &parts) {
+        return;
+    }
+    let _alone = exclusive();
+    let workspace = Workspace::new();
+    let cluster = Cluster::start(Maker::under_test(), &workspace, &[]);
+    for version in ["4.9.8", "5.5.0"] {
+        let home = workspace.folder("home");
+        let mut command = client_with(&[], version, "Suite", &home);
+        let namesrv = cluster.namesrv.address();
+        command.args(["-n", &namesrv, "--only", "sql_disabled"]);
+        let (passed, text) = run("suite", &mut command, &home, LIMIT);
+        println!("{text}");
+        assert!(passed, "{version}:\n{text}");
+    }
 }

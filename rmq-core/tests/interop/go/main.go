@@ -33,6 +33,8 @@ func scenarios() []scenario {
 		{"push_concurrent", time.Minute, pushConcurrent},
 		{"push_broadcast", time.Minute, pushBroadcast},
 		{"push_tag_filter", time.Minute, pushTagFilter},
+		{"push_sql_filter", time.Minute, pushSqlFilter},
+		{"pull_sql_filter", time.Minute, pullSqlFilter},
 		{"push_from_where", time.Minute, pushFromWhere},
 		{"push_vip_channel", time.Minute, pushVipChannel},
 		{"topics_auto_create", time.Minute, topicsAutoCreate},

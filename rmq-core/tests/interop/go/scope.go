@@ -162,9 +162,15 @@ func (r *received) exactly(expected []string, limit time.Duration, what string) 
 // pushInto starts a push consumer that collects what it is given.
 func (s *scope) pushInto(r *received, group, topic, expression string,
 	options ...consumer.Option) rocketmq.PushConsumer {
+	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: expression}
+	return s.pushSelected(r, group, topic, selector, options...)
+}
+
+// pushSelected is the same for any kind of expression.
+func (s *scope) pushSelected(r *received, group, topic string, selector consumer.MessageSelector,
+	options ...consumer.Option) rocketmq.PushConsumer {
 	client, err := rocketmq.NewPushConsumer(s.consumerOptions(group, options...)...)
 	must(err, "push consumer")
-	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: expression}
 	must(client.Subscribe(topic, selector, func(_ context.Context,
 		messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		r.add(messages...)

@@ -37,6 +37,7 @@ public final class Suite {
         all.addAll(PullScenarios.all());
         all.addAll(OffsetScenarios.all());
         all.addAll(ErrorScenarios.all());
+        all.addAll(SqlScenarios.all());
         return all;
     }
 
@@ -44,7 +45,11 @@ public final class Suite {
         Args options = new Args(args);
         Set<String> only = Arrays.stream(options.text("only", "").split(","))
             .filter(name -> !name.isEmpty()).collect(Collectors.toSet());
-        List<Scenario> chosen = scenarios().stream()
+        List<Scenario> known = scenarios();
+        if (only.contains(SqlScenarios.disabled().name())) {
+            known.add(SqlScenarios.disabled());
+        }
+        List<Scenario> chosen = known.stream()
             .filter(scenario -> only.isEmpty() || only.contains(scenario.name())).toList();
         Check.that(only.isEmpty() || only.size() == chosen.size(), "unknown scenario in %s", only);
         int failed;
