@@ -3,12 +3,22 @@
 use crate::base::Result;
 use crate::config::auth::AuthKeys;
 use crate::config::environment::Environment;
+use crate::config::properties::Properties;
 use crate::config::server::{ClientConfig, ServerConfig, check_ip_address};
 use crate::config::snapshot::{Layers, ServerSettings};
 use crate::config::store::{BrokerRole, StoreConfig};
 use crate::config::table::{EXPORTERS, absent, computed, is, settings};
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// Keys of a broker inside another process: one thread for sockets, small files.
+pub const EMBEDDED_KEYS: [(&str, &str); 5] = [
+    ("rmq.reactorThreads", "1"),
+    ("mappedFileSizeCommitLog", "16777216"),
+    ("mappedFileSizeConsumeQueue", "60000"),
+    ("maxHashSlotNum", "65536"),
+    ("maxIndexNum", "262144"),
+];
 
 settings! {
     /// What a broker is told.
@@ -643,19 +653,17 @@ impl BrokerConfig {
     /// `root_dir` is where it stores; the caller makes and removes it.
     #[must_use]
     pub fn embedded_defaults(root_dir: impl Into<String>) -> Self {
-        let mut config = Self::defaults(&Environment::of_process());
+        let mut small = Properties::new("embedded defaults");
+        small.extend(EMBEDDED_KEYS);
+        let (mut config, _) = Self::load(&Environment::of_process(), &[&small])
+            .expect("the embedded defaults are allowed values");
         config.server.bind_address = "127.0.0.1".to_owned();
         config.server.listen_port = 0;
-        config.server.reactor_threads = 1;
         config.broker_ip1 = Some("127.0.0.1".to_owned());
         config.broker_ip2 = Some("127.0.0.1".to_owned());
         config.namesrv_addr = Vec::new();
         config.store.root_dir = root_dir.into();
         config.store.commitlog_dir = None;
-        config.store.segment_bytes = 16 << 20;
-        config.store.consume_queue_file_bytes = 20 * 3_000;
-        config.store.index_slots_max = 1 << 16;
-        config.store.index_entries_max = 1 << 18;
         config.store.ha_listen_port = 0;
         config
     }

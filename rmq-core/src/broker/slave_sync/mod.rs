@@ -40,6 +40,9 @@ const OP: &str = "ask the master";
 /// How often the thread looks whether there is something to do.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Time for a stream to be made, before the slave goes by its log alone.
+const PROOF_PATIENCE_MS: u64 = 3_000;
+
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -99,8 +102,10 @@ pub(crate) struct SlaveSync {
     rounds: u32,
     failing: bool,
     was_alive: bool,
-    /// Whether the master's log was found to continue this one's, when it was last looked at.
+    /// Whether the master's log was known to continue this one's, at the last look.
     was_proven: bool,
+    /// When that changed.
+    proof_changed_ms: u64,
     /// Messages came of a topic that is not known here, and the master was not asked since.
     unknown_topic: bool,
 }
@@ -117,6 +122,7 @@ impl SlaveSync {
     /// The thread of a slave; its bell wakes it, and ends it when closed.
     #[must_use]
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        let proof_changed_ms = shared.clock.monotonic_ms();
         Self {
             shared,
             client,
@@ -130,6 +136,7 @@ impl SlaveSync {
             failing: false,
             was_alive: true,
             was_proven: false,
+            proof_changed_ms,
             unknown_topic: false,
         }
     }
@@ -152,28 +159,31 @@ impl SlaveSync {
             self.unknown_topic = true;
             self.schedule.hurry();
         }
+        let began_ms = self.shared.clock.monotonic_ms();
         let proven = self.shared.is_master_proven();
         if proven != self.was_proven {
             self.was_proven = proven;
+            self.proof_changed_ms = began_ms;
             self.absent = Absent::default();
             self.schedule.at_once();
         }
+        let hears = proven || began_ms < self.proof_changed_ms.saturating_add(PROOF_PATIENCE_MS);
         let own = self.shared.store_host().to_string();
         let master = self.shared.members.master().map(|master| master.address);
         let master = master.filter(|address| alive && *address != own);
-        let began_ms = self.shared.clock.monotonic_ms();
-        let mut in_step = master.is_some() && proven && !self.failing;
+        let mut in_step = master.is_some() && hears && !self.failing;
         if let Some(master) = &master
             && self.schedule.is_due(master, began_ms)
         {
-            in_step = match proven {
-                true => self.round(master),
-                false => self.prepare(master),
-            };
+            if proven {
+                in_step = self.round(master);
+                // Known now, or deleted at the master.
+                self.unknown_topic &= !in_step;
+            } else {
+                self.prepare(master);
+            }
             let ended_ms = self.shared.clock.monotonic_ms();
             self.schedule.done(master, began_ms, ended_ms);
-            // Known now, or deleted at the master.
-            self.unknown_topic &= !in_step;
         }
         if !in_step && std::mem::take(&mut self.unknown_topic) {
             self.find_topics();
@@ -216,12 +226,11 @@ impl SlaveSync {
         self.topics = Taken::default();
     }
 
-    /// Asks only what the stream needs to begin. Nothing else is the master's then.
-    fn prepare(&mut self, master: &str) -> bool {
+    /// Asks only what the stream needs to begin.
+    fn prepare(&mut self, master: &str) {
         if let Err(error) = self.find_first_offset(master) {
             tracing::debug!(master, %error, "where its log begins is not known");
         }
-        false
     }
 
     /// Asks for everything; returns whether all of it is the master's now.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::options::{ClusterOptions, Keys, Role, invalid};
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::{self, Broker, ReplicationStatus};
+use crate::config::broker::EMBEDDED_KEYS;
 use crate::config::{BrokerConfig, Environment, NamesrvConfig, Properties, ServerSettings};
 use crate::namesrv::{self, Namesrv};
 use crate::net::Fence;
@@ -36,12 +37,11 @@ const OWN_KEYS: [&str; 17] = [
     "storePathRootDir",
 ];
 
-/// What a broker is given where nobody says otherwise: small, and readable everywhere.
-const BROKER_DEFAULTS: [(&str, &str); 4] = [
-    ("rmq.reactorThreads", "1"),
-    ("mappedFileSizeCommitLog", "16m"),
-    ("mappedFileSizeConsumeQueue", "60000"),
+/// What a broker is given besides the embedded defaults where nobody says otherwise: it can be read
+/// everywhere, and no message goes because the disk of this host is rather full.
+const BROKER_DEFAULTS: [(&str, &str); 2] = [
     ("slaveReadEnable", "true"),
+    ("cleanFileForciblyEnable", "false"),
 ];
 const NAMESERVER_DEFAULTS: [(&str, &str); 1] = [("rmq.reactorThreads", "1")];
 
@@ -98,7 +98,7 @@ impl Member {
             )?)),
             Role::Broker { name: broker, id } => Config::Broker(Box::new(load(
                 &name,
-                &BROKER_DEFAULTS,
+                &[&EMBEDDED_KEYS[..], &BROKER_DEFAULTS].concat(),
                 options,
                 &broker_keys(broker, *id, address, &folder, nameservers, options),
             )?)),

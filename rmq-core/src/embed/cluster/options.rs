@@ -97,8 +97,11 @@ pub struct ClusterOptions {
     pub cluster_name: String,
     /// Whether a send to an unknown topic makes it.
     pub auto_create_topics: bool,
-    /// Keys of every broker. Those that the cluster decides itself are refused: names, ids, roles,
-    /// addresses, ports, nameservers, folders, and what has a field of its own here.
+    /// Keys of every broker. Where they say nothing, brokers are as small as embedded ones are,
+    /// slaves can be read (`slaveReadEnable`), and files are not deleted before their time because
+    /// the host's disk fills up (`cleanFileForciblyEnable=false`). Keys that the cluster
+    /// decides itself are refused: names, ids, roles, addresses, ports, nameservers, folders, and
+    /// what has a field of its own here.
     pub settings: Keys,
     /// Keys of single members by name; for a broker they win over `settings`.
     pub member_settings: BTreeMap<String, Keys>,
