@@ -17,6 +17,8 @@ const CLIENT_HOSTS: Range<usize> = 6..9;
 const OBSERVER: usize = 9;
 const HOSTS: usize = 10;
 
+const SMALL_FILES: &str = "\nmappedFileSizeCommitLog=4194304\n";
+
 /// One broker name: a master, and perhaps a slave of it.
 #[derive(Debug)]
 pub(crate) struct Pair {
@@ -231,7 +233,8 @@ impl Cluster {
         self.nameservers[number].process().kill();
     }
 
-    /// `mqbroker -c FILE -n ADDRESSES`, as the documentation says.
+    /// `mqbroker -c FILE -n ADDRESSES`, as the documentation says; the files of its log are small, so
+    /// that a run needs little disk and losses fall on their ends too.
     pub(crate) fn start_broker(&mut self, pair: usize, role: Role) {
         let number = self.host(pair, role);
         let files = &self.deployment.pairs[pair];
@@ -242,7 +245,9 @@ impl Cluster {
         let addresses = self.nameserver_addresses().join(";");
         let host = self.network.host(number);
         let site = &mut self.brokers[number];
-        let launch = site.home.broker().config(&shipped(file));
+        let text = fs::read_to_string(shipped(file)).unwrap() + SMALL_FILES;
+        let file = site.home.write("broker.conf", &text);
+        let launch = site.home.broker().config(&file);
         let launch = launch.arg("-n").arg(addresses).inside(host.name());
         site.process = Some(launch.start());
     }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Names of namespaces start with this, then the id of the process that made them.
 const PREFIX: &str = "rmqtest-";
@@ -33,6 +35,18 @@ fn run(program: &str, words: &str) -> Result<(), String> {
     Err(format!("{program} {words}: {}", told.trim()))
 }
 
+/// Ends what runs in a namespace of a test run that was killed.
+fn end_processes_of(name: &str) {
+    let Ok(output) = Command::new("ip").args(["netns", "pids", name]).output() else {
+        return;
+    };
+    for pid in String::from_utf8_lossy(&output.stdout).split_whitespace() {
+        if let Ok(pid) = pid.parse() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
 /// Removes what a test run that was killed has left.
 fn remove_stale() {
     let Ok(output) = Command::new("ip").args(["netns", "list"]).output() else {
@@ -44,6 +58,7 @@ fn remove_stale() {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            end_processes_of(name);
             let _ = ip(&format!("netns del {name}"));
         }
     }
