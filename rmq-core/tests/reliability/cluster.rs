@@ -233,8 +233,8 @@ impl Cluster {
         self.nameservers[number].process().kill();
     }
 
-    /// `mqbroker -c FILE -n ADDRESSES`, as the documentation says; the files of its log are small, so
-    /// that a run needs little disk and losses fall on their ends too.
+    /// `mqbroker -c FILE -n ADDRESSES`, as the documentation says; the files of its log are small,
+    /// so that a run needs little disk and losses fall on their ends too.
     pub(crate) fn start_broker(&mut self, pair: usize, role: Role) {
         let number = self.host(pair, role);
         let files = &self.deployment.pairs[pair];
