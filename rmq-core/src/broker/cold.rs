@@ -1,6 +1,8 @@
-//! Reads of records whose pages are not in memory, away from the reactors.
+//! Reads of what is not in memory, away from the reactors: records, and requests that look for
+//! messages.
 
 use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,11 +10,16 @@ use crate::base::thread::{self, JoinHandle};
 use crate::base::{Result, queue};
 use crate::broker::handler::HeldPull;
 use crate::broker::hold::Held;
+use crate::broker::processors;
+use crate::broker::reply::{Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
 use crate::net::{ConnectionId, ReactorHandle};
+use crate::protocol::code::ResponseCode;
+use crate::protocol::command::Command;
 use crate::store::{LogSlice, Patience};
 
-/// Most cold reads that wait; beyond it the reactor reads for itself, which slows the asker down.
+/// Most cold reads and requests that wait; beyond it the reactor reads for itself, which slows the
+/// asker down, and requests are refused.
 const QUEUE_CAPACITY: usize = 1024;
 
 /// A reply whose head is encoded and whose records are still to be read.
@@ -42,6 +49,12 @@ enum Work {
     Select {
         shared: Weak<Shared>,
         held: Box<Held<HeldPull>>,
+    },
+    /// A request to answer.
+    Request {
+        shared: Weak<Shared>,
+        conn: ConnectionId,
+        command: Command,
     },
 }
 
@@ -74,7 +87,7 @@ impl ColdReader {
             Ok(()) => None,
             Err(refused) => match refused.into_item() {
                 Work::Reply(_, read) => Some(assemble(read)),
-                Work::Fetch { .. } | Work::Select { .. } => None,
+                _ => None,
             },
         }
     }
@@ -99,7 +112,7 @@ impl ColdReader {
             Ok(()) => None,
             Err(refused) => match refused.into_item() {
                 Work::Fetch { record, .. } => Some(record),
-                Work::Reply(..) | Work::Select { .. } => None,
+                _ => None,
             },
         }
     }
@@ -116,9 +129,36 @@ impl ColdReader {
             Ok(()) => None,
             Err(refused) => match refused.into_item() {
                 Work::Select { held, .. } => Some(*held),
-                Work::Reply(..) | Work::Fetch { .. } => None,
+                _ => None,
             },
         }
+    }
+
+    /// Has a request answered. Gives it back at once when the helper is overloaded.
+    pub(crate) fn answer(
+        &self,
+        shared: &Arc<Shared>,
+        conn: ConnectionId,
+        command: Command,
+    ) -> Option<Command> {
+        let work = Work::Request {
+            shared: Arc::downgrade(shared),
+            conn,
+            command,
+        };
+        match self.queue.try_push(work) {
+            Ok(()) => None,
+            Err(refused) => match refused.into_item() {
+                Work::Request { command, .. } => Some(command),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether no work waits.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// Ends the helper thread.
@@ -157,8 +197,33 @@ impl Work {
                     shared.post(reactor, Mail::Read { held, outcome });
                 }
             }
+            Self::Request {
+                shared,
+                conn,
+                command,
+            } => {
+                if let Some(shared) = shared.upgrade()
+                    && let Some(bytes) = answer(&shared, &command)
+                {
+                    shared.send(conn, bytes);
+                }
+            }
         }
     }
+}
+
+/// The answer to a request; a panic costs no more than that.
+fn answer(shared: &Arc<Shared>, command: &Command) -> Option<Vec<u8>> {
+    let answer = catch_unwind(AssertUnwindSafe(|| {
+        processors::process_cold(shared, command)
+    }));
+    let answer = answer.unwrap_or_else(|panic| {
+        let what = thread::panic_message(&*panic).to_owned();
+        tracing::error!(code = command.code, what, "a request handler panicked");
+        let remark = format!("internal error: {what}");
+        Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+    });
+    encode_answer(command, answer)
 }
 
 /// Reads a byte of every page.

@@ -3,7 +3,7 @@
 use super::consume_queue::{ENTRY_BYTES, Entry, Queue};
 use super::core::Core;
 use super::mmap::LogSlice;
-use crate::protocol::message::record::{MAGIC_V1, MAGIC_V2};
+use crate::protocol::message::record::{MAGIC_V1, MAGIC_V2, PHYSICAL_OFFSET_AT};
 use crate::protocol::request::offset::Boundary;
 
 /// Bytes that one answer never exceeds.
@@ -201,11 +201,13 @@ impl Core {
 
     /// The whole record that begins at log offset `offset`.
     pub(super) fn message_at(&self, offset: i64) -> Option<LogSlice> {
-        let head = self.log.segments().slice(offset, 8)?;
+        let head = self.log.segments().slice(offset, PHYSICAL_OFFSET_AT + 8)?;
         let (size, magic) = head.split_first_chunk::<4>()?;
         let magic = u32::from_be_bytes(*magic.first_chunk::<4>()?);
+        let stated = i64::from_be_bytes(*head.get(PHYSICAL_OFFSET_AT..)?.first_chunk::<8>()?);
         let size = usize::try_from(i32::from_be_bytes(*size)).ok()?;
-        let is_record = magic == MAGIC_V1 || magic == MAGIC_V2;
+        // Inside of bodies there may be anything, but nothing that says it lies just there.
+        let is_record = matches!(magic, MAGIC_V1 | MAGIC_V2) && stated == offset;
         let record = self
             .log
             .segments()

@@ -6,6 +6,7 @@ use rmq_core::protocol::body::broker_stats::BrokerStatsData;
 use rmq_core::protocol::body::client_config::CheckClientRequest;
 use rmq_core::protocol::body::cluster::{BrokerMemberGroupResponse, ClusterInfo};
 use rmq_core::protocol::body::connection::{ConsumerConnection, ProducerConnection, ProducerTable};
+use rmq_core::protocol::body::consume_queue::ConsumeQueuePart;
 use rmq_core::protocol::body::consume_stats::{ConsumeStats, ConsumeStatsList};
 use rmq_core::protocol::body::consume_time::ConsumeTimeSpans;
 use rmq_core::protocol::body::consumer_list::ConsumerList;
@@ -76,6 +77,7 @@ fn check_line(release: &str, line: &Line) {
         "BrokerStatsData" => check::<BrokerStatsData>,
         "CheckClientRequest" => check::<CheckClientRequest>,
         "ClusterInfo" => check::<ClusterInfo>,
+        "ConsumeQueuePart" => check::<ConsumeQueuePart>,
         "ConsumeStats" => check::<ConsumeStats>,
         "ConsumeStatsList" => check::<ConsumeStatsList>,
         "ConsumeTimeSpans" => check::<ConsumeTimeSpans>,

@@ -167,6 +167,8 @@ impl DataHandler {
         }
         let refused = if command.request_code() == RequestCode::END_TRANSACTION {
             self.shared.transactions.end(conn, command).err()
+        } else if processors::is_cold(command.code) {
+            self.shared.cold.answer(&self.shared, conn, command)
         } else {
             let task = Task::Request {
                 conn,
@@ -356,6 +358,9 @@ impl Handler for DataHandler {
     /// answered by the end of its connection.
     fn drained(&mut self, _io: &mut Io<'_>) -> bool {
         let shared = &self.shared;
-        self.pending.is_empty() && shared.control.is_empty() && shared.transactions.is_empty()
+        let handed_over = !shared.control.is_empty()
+            || !shared.transactions.is_empty()
+            || !shared.cold.is_empty();
+        self.pending.is_empty() && !handed_over
     }
 }

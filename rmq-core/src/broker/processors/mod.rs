@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod client;
 mod lock;
 pub(crate) mod offset;
+mod query;
 mod queue;
 mod replication;
 pub(crate) mod topic;
@@ -40,6 +41,32 @@ pub(crate) fn process_data(shared: &Arc<Shared>, request: &Command) -> Answer {
     }
 }
 
+/// Whether the request is answered on the helper thread: it changes nothing and may read what is
+/// not in memory.
+#[must_use]
+pub(crate) fn is_cold(code: i32) -> bool {
+    matches!(
+        RequestCode::new(code),
+        RequestCode::QUERY_MESSAGE
+            | RequestCode::VIEW_MESSAGE_BY_ID
+            | RequestCode::QUERY_CONSUME_QUEUE
+            | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
+            | RequestCode::GET_EARLIEST_MSG_STORETIME
+    )
+}
+
+/// Answers such a request. May wait for the disk.
+pub(crate) fn process_cold(shared: &Arc<Shared>, request: &Command) -> Answer {
+    match request.request_code() {
+        RequestCode::QUERY_MESSAGE => query::by_key(shared, request),
+        RequestCode::VIEW_MESSAGE_BY_ID => query::view_message(shared, request),
+        RequestCode::QUERY_CONSUME_QUEUE => query::consume_queue(shared, request),
+        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => queue::search_by_timestamp(shared, request),
+        RequestCode::GET_EARLIEST_MSG_STORETIME => queue::earliest_time(shared, request),
+        _ => unsupported(request.code),
+    }
+}
+
 /// Answers a request of the control plane; runs on the control thread.
 pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
     let shared = context.shared;
@@ -50,9 +77,6 @@ pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::GET_CONSUMER_LIST_BY_GROUP => client::consumer_list(shared, request),
         RequestCode::LOCK_BATCH_MQ => lock::lock(shared, request),
         RequestCode::UNLOCK_BATCH_MQ => lock::unlock(shared, request),
-        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => queue::search_by_timestamp(shared, request),
-        RequestCode::GET_EARLIEST_MSG_STORETIME => queue::earliest_time(shared, request),
-        RequestCode::VIEW_MESSAGE_BY_ID => queue::view_message(shared, request),
         _ => admin::process(context, request),
     }
 }

@@ -1,18 +1,14 @@
-//! Questions about one queue or one message: offsets, times, a record by its log offset.
+//! Questions about one queue: offsets and times.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::broker::reply::{Answer, Refusal, success};
+use crate::broker::reply::{Answer, success};
 use crate::broker::shared::Shared;
-use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::request::offset::{
     GetEarliestStoreTimeRequest, GetEarliestStoreTimeResponse, GetMaxOffsetRequest,
     GetMinOffsetRequest, OffsetResponse, SearchOffsetRequest,
 };
-use crate::protocol::request::query::ViewMessageRequest;
 
 fn answer_offset(request: &Command, offset: i64) -> Answer {
     Ok(Some(
@@ -52,20 +48,4 @@ pub(super) fn earliest_time(shared: &Arc<Shared>, request: &Command) -> Answer {
         .unwrap_or(-1);
     let header = GetEarliestStoreTimeResponse { timestamp_ms };
     Ok(Some(success(request).with_header(&header)))
-}
-
-pub(super) fn view_message(shared: &Arc<Shared>, request: &Command) -> Answer {
-    let header: ViewMessageRequest = request.header()?;
-    match shared.store.message_at(header.physical_offset) {
-        Some(record) => Ok(Some(
-            success(request).with_body(Bytes::copy_from_slice(record.as_ref())),
-        )),
-        None => {
-            let remark = format!(
-                "can not find message by the offset, {}",
-                header.physical_offset
-            );
-            Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
-        }
-    }
 }

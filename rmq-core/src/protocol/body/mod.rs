@@ -8,6 +8,7 @@ pub mod broker_stats;
 pub mod client_config;
 pub mod cluster;
 pub mod connection;
+pub mod consume_queue;
 pub mod consume_stats;
 pub mod consume_time;
 pub mod consumer_filter;

@@ -5,6 +5,9 @@ use super::headers;
 /// Ext key of QUERY_MESSAGE: `true` asks for the unique id instead of a user's key.
 pub const UNIQUE_KEY_QUERY: &str = "_UNIQUE_KEY_QUERY";
 
+/// The index type of QUERY_MESSAGE that asks for a tag; any other, or none, asks for a key.
+pub const INDEX_TYPE_TAG: &str = "T";
+
 headers! {
     /// QUERY_MESSAGE (12); see `UNIQUE_KEY_QUERY`.
     QueryMessageRequest {
@@ -13,6 +16,8 @@ headers! {
         max_num: i32 => "maxNum",
         begin_timestamp_ms: i64 => "beginTimestamp",
         end_timestamp_ms: i64 => "endTimestamp",
+        index_type: Option<String> => "indexType",
+        last_key: Option<String> => "lastKey",
     }
 
     /// The answer to 12; the body holds the records.

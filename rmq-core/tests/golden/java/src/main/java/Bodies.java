@@ -33,6 +33,7 @@ import org.apache.rocketmq.remoting.protocol.body.BrokerStatsItem;
 import org.apache.rocketmq.remoting.protocol.body.CheckClientRequestBody;
 import org.apache.rocketmq.remoting.protocol.body.ClusterInfo;
 import org.apache.rocketmq.remoting.protocol.body.Connection;
+import org.apache.rocketmq.remoting.protocol.body.ConsumeQueueData;
 import org.apache.rocketmq.remoting.protocol.body.ConsumeStatsList;
 import org.apache.rocketmq.remoting.protocol.body.ConsumerConnection;
 import org.apache.rocketmq.remoting.protocol.body.ConsumerOffsetSerializeWrapper;
@@ -46,6 +47,7 @@ import org.apache.rocketmq.remoting.protocol.body.LockBatchResponseBody;
 import org.apache.rocketmq.remoting.protocol.body.ProducerConnection;
 import org.apache.rocketmq.remoting.protocol.body.ProducerInfo;
 import org.apache.rocketmq.remoting.protocol.body.ProducerTableInfo;
+import org.apache.rocketmq.remoting.protocol.body.QueryConsumeQueueResponseBody;
 import org.apache.rocketmq.remoting.protocol.body.QueryConsumeTimeSpanBody;
 import org.apache.rocketmq.remoting.protocol.body.QuerySubscriptionResponseBody;
 import org.apache.rocketmq.remoting.protocol.body.QueueTimeSpan;
@@ -376,6 +378,19 @@ final class Bodies {
         several.getOffsetTable().put(queue, offset);
         several.getOffsetTable().put(other, new OffsetWrapper());
         body("ConsumeStats", several, false);
+
+        QueryConsumeQueueResponseBody part = new QueryConsumeQueueResponseBody();
+        part.setMaxQueueIndex(7);
+        part.setMinQueueIndex(2);
+        body("ConsumeQueuePart", part, true);
+        ConsumeQueueData entry = new ConsumeQueueData();
+        entry.setPhysicOffset(1L << 33);
+        entry.setPhysicSize(200);
+        entry.setTagsCode(-5);
+        part.setQueueData(new ArrayList<>(Arrays.asList(entry, new ConsumeQueueData())));
+        part.setFilterData(ODD);
+        part.setSubscriptionData(subscription("TagA"));
+        body("ConsumeQueuePart", part, true);
 
         TopicStatsTable topic = new TopicStatsTable();
         TopicOffset range = new TopicOffset();
