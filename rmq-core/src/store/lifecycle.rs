@@ -67,9 +67,11 @@ impl Store {
         let lock = checkpoint::lock(&*disk, &options.root)?;
         let abort = AbortFile::new(&options.root);
         let aborted = abort.is_there(&*disk)?;
-        let (checkpoint_file, checkpoint) = CheckpointFile::open(&*disk, &options.root)?;
+        let (checkpoint_file, mut checkpoint) = CheckpointFile::open(&*disk, &options.root)?;
         let found = recover::recover(&options, &disk, &checkpoint, aborted)?;
         let index = Index::open(&options, &disk, &checkpoint, aborted, found.end.end)?;
+        // Files may have been removed.
+        checkpoint.index_timestamp_ms = checkpoint.index_timestamp_ms.min(index.end_ms());
         abort.create(&*disk)?;
         let health = Arc::new(HealthState::default());
         let opened_at = found.end.end;

@@ -78,6 +78,14 @@ impl Index {
         }
     }
 
+    /// Store timestamp of the last record in the files, ms; 0 without one.
+    pub(super) fn end_ms(&self) -> i64 {
+        self.files
+            .read()
+            .last_header()
+            .map_or(0, |last| last.end_ms)
+    }
+
     /// Everything before this log offset is in the index.
     pub(super) fn indexed(&self) -> i64 {
         self.indexed.load(Ordering::Acquire)
