@@ -7,12 +7,18 @@ use crate::apache::{Cluster, Maker, Workspace, client_with, exclusive, go_suite,
 
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// Delay levels that tests can wait for, as many as there are by default.
+const SHORT_DELAYS: (&str, &str) = (
+    "messageDelayLevel",
+    "1s 2s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 2s 3s",
+);
+
 /// Runs a suite against a nameserver and two masters, and passes its lines on.
 fn run_suite(name: &str, suite: impl FnOnce(&Cluster, &Workspace) -> Command) {
     let _alone = exclusive();
     let workspace = Workspace::new();
-    let filters = [("enablePropertyFilter", "true")];
-    let cluster = Cluster::start(Maker::under_test(), &workspace, &filters);
+    let settings = [SHORT_DELAYS, ("enablePropertyFilter", "true")];
+    let cluster = Cluster::start(Maker::under_test(), &workspace, &settings);
     let mut command = suite(&cluster, &workspace);
     let (passed, text) = run(name, &mut command, &workspace.folder(name), LIMIT);
     println!("{text}");
@@ -39,8 +45,16 @@ fn java_suite(version: &str, options: &[&str], arguments: &[&str]) {
         if Maker::under_test() == Maker::Apache {
             command.args(["--forgetful", "true"]);
         }
+        if let Some(only) = only() {
+            command.args(["--only", &only]);
+        }
         command
     });
+}
+
+/// Names of scenarios, to run only these.
+fn only() -> Option<String> {
+    std::env::var("RMQ_INTEROP_ONLY").ok()
 }
 
 #[test]
@@ -80,6 +94,9 @@ fn go_client_2_1_2() {
             .args(["-brokers", &masters.join(",")])
             .arg("-log")
             .arg(workspace.folder("home").join("client.log"));
+        if let Some(only) = only() {
+            command.args(["-only", &only]);
+        }
         command
     });
 }

@@ -1,5 +1,6 @@
 //! What a message becomes while it waits, and what it becomes again when it is due.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::protocol::filter::tag;
@@ -15,14 +16,6 @@ const REPLACED: [&str; 7] = [
     names::TIMER_DELIVER_MS,
     names::TIMER_DELAY_SEC,
     names::TIMER_DELAY_MS,
-    names::CRC32,
-];
-
-/// Properties that a message has no longer when it is due.
-const CLEARED: [&str; 4] = [
-    names::DELAY,
-    names::TIMER_DELIVER_MS,
-    names::TIMER_DELAY_SEC,
     names::CRC32,
 ];
 
@@ -53,7 +46,7 @@ pub(crate) struct DueMessage<'a> {
     pub(crate) queue_id: i32,
     /// Hash of its tag.
     pub(crate) tags_code: i64,
-    properties: Vec<u8>,
+    properties: Cow<'a, [u8]>,
 }
 
 impl<'a> DueMessage<'a> {
@@ -71,8 +64,13 @@ impl<'a> DueMessage<'a> {
             .and_then(|text| text.parse().ok())
             .filter(|queue_id| *queue_id >= 0)
             .ok_or("it does not say which queue it was sent to")?;
-        let mut text = Vec::with_capacity(stored.len());
-        properties::remove_all(stored, &CLEARED, &mut text);
+        // Everything stays, also DELAY: consumers of Apache's brokers see it.
+        let mut text = Cow::Borrowed(stored);
+        if properties::find(stored, names::CRC32).is_some() {
+            let mut without = Vec::with_capacity(stored.len());
+            properties::remove(stored, names::CRC32, &mut without);
+            text = Cow::Owned(without);
+        }
         Ok(Self {
             topic,
             queue_id,

@@ -252,7 +252,7 @@ fn a_message_is_delivered_when_it_is_due_as_it_was_sent() {
     assert_eq!(record.store_timestamp_ms(), START_MS + 1000);
     let stored = record.properties_bytes();
     for (name, value) in [
-        (names::DELAY, None),
+        (names::DELAY, Some("1")),
         (names::REAL_TOPIC, Some("T")),
         (names::REAL_QUEUE_ID, Some("3")),
         (names::KEYS, Some("k")),

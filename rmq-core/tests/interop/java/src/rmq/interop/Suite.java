@@ -32,6 +32,8 @@ public final class Suite {
         all.addAll(TopicScenarios.all());
         all.addAll(PushScenarios.all());
         all.addAll(RebalanceScenarios.all());
+        all.addAll(RetryScenarios.all());
+        all.addAll(DelayScenarios.all());
         all.addAll(SendScenarios.all());
         all.addAll(BodyScenarios.all());
         all.addAll(PullScenarios.all());

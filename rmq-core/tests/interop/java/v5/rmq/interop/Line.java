@@ -8,6 +8,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
 import org.apache.rocketmq.remoting.protocol.header.UpdateConsumerOffsetRequestHeader;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
+import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** What differs in name between the 5.x clients and the other line. */
@@ -46,5 +47,14 @@ final class Line {
         header.setQueueId(queue.getQueueId());
         header.setCommitOffset(offset);
         api.updateConsumerOffset(address, header, 5000);
+    }
+
+    static void createGroup(DefaultMQAdminExt admin, String address, String group, int retryQueues,
+        int retryMaxTimes) throws Exception {
+        SubscriptionGroupConfig config = new SubscriptionGroupConfig();
+        config.setGroupName(group);
+        config.setRetryQueueNums(retryQueues);
+        config.setRetryMaxTimes(retryMaxTimes);
+        admin.createAndUpdateSubscriptionGroupConfig(address, config);
     }
 }
