@@ -175,8 +175,7 @@ impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
         let locks = QueueLocks::new(parts.config.queue_lock_expired_ms);
         let members = Members::new(&parts.config);
-        let log_end = parts.store.watermarks().appended();
-        let transactions = Transactions::new(parts.config.end_transaction_queue, log_end);
+        let transactions = Transactions::new(parts.config.end_transaction_queue);
         Self {
             config_generation: AtomicU64::new(1),
             config: RwLock::new(Arc::new(parts.config)),

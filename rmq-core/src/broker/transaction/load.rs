@@ -1,11 +1,11 @@
 //! The state of transactions at a start, from the two queues.
 //!
 //! A broker that was killed, and Apache's broker at any time, may have delivered a message without
-//! listing its half message as over. Such a message is among the last of its queue: Apache writes
-//! lists every few seconds, and a kill cuts off no more than one append. So for each transaction
-//! that seems open, the end of its message's queue is read.
+//! listing its half message as over. Such a message lies behind its half message, so for each
+//! transaction that seems open the queue of its message is read back to there. That is not far: a
+//! half message that nobody ends is put back every half minute.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::book::{Facts, Progress};
@@ -15,9 +15,10 @@ use super::message::{self, Half};
 use crate::protocol::message::record::{CheckLevel, Checked, RecordRef};
 use crate::store::{Entry, Queue, Store};
 
-/// Messages of a queue that were stored within this time before its last one are looked at, ms:
-/// three times as long as Apache's broker waits, by default, before it writes a list.
-const LOOK_BACK_MS: i64 = 10_000;
+/// Messages of a queue that are looked at. Few half messages are older than that many others, those
+/// whose producers wanted to be left alone; what is missed of them was missed by a broker that was
+/// killed long ago.
+const LOOK_BACK_MAX: i64 = 1 << 20;
 
 /// Entries of a queue read at a time.
 const READ_ENTRIES: usize = 256;
@@ -32,13 +33,11 @@ pub(crate) struct Stored {
 }
 
 impl Engine {
-    /// Reads the state of all transactions. The log may have grown since it ended at `log_end`,
-    /// which is where the last run of a broker left it.
+    /// Reads the state of all transactions.
     #[must_use]
     pub(crate) fn load(
         store: Arc<Store>,
         stored: Stored,
-        log_end: i64,
         check_interval_ms: u64,
         now: Now,
     ) -> Self {
@@ -58,7 +57,7 @@ impl Engine {
         engine.start_at(progress, published);
         engine.load_lists(progress.over);
         let open = engine.load_halves(progress.half);
-        engine.load_delivered(&open, log_end);
+        engine.load_delivered(&open);
         engine.book.loaded();
         let open = open.len();
         tracing::debug!(?progress, open, "transactions loaded");
@@ -102,17 +101,21 @@ impl Engine {
     }
 
     /// Ends transactions whose message was delivered already.
-    fn load_delivered(&mut self, open: &BTreeMap<i64, OpenHalf>, log_end: i64) {
-        let queues: BTreeSet<&(String, i32)> = open
-            .values()
-            .filter(|half| self.book.current(&half.facts).is_ok())
-            .filter_map(|half| half.destination.as_ref())
-            .collect();
-        for (topic, queue_id) in queues {
+    fn load_delivered(&mut self, open: &BTreeMap<i64, OpenHalf>) {
+        // Of each queue the half message that lies first in the log.
+        let mut queues: BTreeMap<&(String, i32), i64> = BTreeMap::new();
+        for (physical_offset, half) in open {
+            if let Some(destination) = &half.destination
+                && self.book.current(&half.facts).is_ok()
+            {
+                queues.entry(destination).or_insert(*physical_offset);
+            }
+        }
+        for ((topic, queue_id), behind) in queues {
             let Some(queue) = self.store.find_queue(topic, *queue_id) else {
                 continue;
             };
-            for prepared_offset in self.delivered_last(&queue, log_end) {
+            for prepared_offset in self.delivered(&queue, behind) {
                 let facts = open.get(&prepared_offset).map(|half| half.facts);
                 // One that was put back since is not among the open ones any more.
                 let facts = facts.or_else(|| {
@@ -133,26 +136,25 @@ impl Engine {
         }
     }
 
-    /// The half messages of those of the last messages of a queue that ended a transaction.
-    fn delivered_last(&self, queue: &Queue, log_end: i64) -> Vec<i64> {
+    /// The half messages whose messages lie in a queue, behind a place of the log.
+    fn delivered(&self, queue: &Queue, behind: i64) -> Vec<i64> {
         let mut found = Vec::new();
-        let mut oldest_ms = None;
         let mut end = queue.next_offset();
-        while end > queue.min_offset() {
-            let from = (end - READ_ENTRIES as i64).max(queue.min_offset());
-            let mut entries = Vec::new();
-            for_entries(queue, from, end, |_, entry| entries.push(*entry));
-            for entry in entries.iter().rev().filter(|one| one.offset < log_end) {
-                let slice = self.record_at(entry.offset);
-                let Some(record) = slice.as_deref().and_then(read) else {
-                    continue;
-                };
-                let stored_ms = record.store_timestamp_ms();
-                let oldest_ms = *oldest_ms.get_or_insert(stored_ms - LOOK_BACK_MS);
-                if stored_ms < oldest_ms {
-                    return found;
+        let first = queue.min_offset().max(end - LOOK_BACK_MAX);
+        while end > first {
+            let from = (end - READ_ENTRIES as i64).max(first);
+            let mut reached = false;
+            for_entries(queue, from, end, |_, entry| {
+                if entry.offset < behind {
+                    reached = true;
+                    return;
                 }
-                found.extend(message::prepared_offset(&record));
+                let slice = self.record_at(entry.offset);
+                let record = slice.as_deref().and_then(read);
+                found.extend(record.and_then(|record| message::prepared_offset(&record)));
+            });
+            if reached {
+                break;
             }
             end = from;
         }

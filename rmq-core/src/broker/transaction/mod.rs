@@ -15,7 +15,7 @@ mod message;
 mod tests;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::base::queue::{self, Popped, PushError};
@@ -45,19 +45,16 @@ pub(crate) struct Transactions {
     awaits_store: AtomicBool,
     /// Whether the end is an orderly one.
     finish: AtomicBool,
-    /// Where the log ended when the broker started.
-    log_end: AtomicI64,
 }
 
 impl Transactions {
-    /// No requests yet, at most `capacity` at a time. The log ends at `log_end`.
+    /// No requests yet, at most `capacity` at a time.
     #[must_use]
-    pub(crate) fn new(capacity: usize, log_end: i64) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             inbox: queue::Queue::new(capacity),
             awaits_store: AtomicBool::new(false),
             finish: AtomicBool::new(false),
-            log_end: AtomicI64::new(log_end),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The engine over a store in memory, under a clock that is moved by hand.
 
+mod model;
 mod scenarios;
 
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef
 use crate::protocol::request::push::CheckTransactionStateRequest;
 use crate::protocol::request::transaction::EndTransactionRequest;
 use crate::store::disk::{Disk, MemDisk};
-use crate::store::{FlushMode, LogSlice, Store, StoreOptions};
+use crate::store::{FlushMode, IndexOptions, LogSlice, Store, StoreOptions};
 
 const START_MS: i64 = 1_795_357_533_000;
 const LONG: Duration = Duration::from_secs(60);
@@ -63,6 +64,10 @@ fn open_store(disk: &MemDisk, clock: &Arc<ManualClock>, flush: FlushMode) -> Arc
         populate_ahead_bytes: 0,
         recent_entries: 4,
         background: false,
+        index: IndexOptions {
+            build: false,
+            ..IndexOptions::default()
+        },
         ..StoreOptions::new("/store")
     };
     Store::open(options, disk.shared(), Arc::clone(clock) as _).unwrap()
@@ -80,9 +85,7 @@ fn load(store: &Arc<Store>, persisted: Option<Progress>, settings: &Settings, no
         half: persisted.map(|progress| progress.half),
         over: persisted.map(|progress| progress.over),
     };
-    let log_end = store.watermarks().appended();
-    let interval_ms = settings.check_interval_ms;
-    Engine::load(Arc::clone(store), stored, log_end, interval_ms, now)
+    Engine::load(Arc::clone(store), stored, settings.check_interval_ms, now)
 }
 
 impl Fixture {

@@ -133,12 +133,9 @@ impl Worker {
             half: stored(names::HALF_TOPIC),
             over: stored(names::OP_HALF_TOPIC),
         };
-        // The first time it is where the last run left the log; later ones know it all.
-        let log_end = &shared.transactions.log_end;
-        let log_end = log_end.swap(i64::MAX, Ordering::AcqRel);
         let store = Arc::clone(&shared.store);
         let interval_ms = settings.check_interval_ms;
-        Engine::load(store, stored, log_end, interval_ms, self.now())
+        Engine::load(store, stored, interval_ms, self.now())
     }
 
     /// A slave ends nothing.
