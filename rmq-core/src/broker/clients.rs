@@ -246,15 +246,26 @@ fn update_subscriptions(group: &mut ConsumerGroup, given: &[SubscriptionData]) -
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     groups: HashMap<String, HashMap<ConnectionId, Member>>,
+    /// The connection on which a client of this id came last.
+    by_client: HashMap<String, ConnectionId>,
 }
 
 impl Producers {
     /// Takes a heartbeat of a member of `group`.
     pub(crate) fn register(&mut self, group: &str, member: Member) {
+        if self.by_client.get(&member.client_id) != Some(&member.conn) {
+            self.by_client.insert(member.client_id.clone(), member.conn);
+        }
         self.groups
             .entry(group.to_owned())
             .or_default()
             .insert(member.conn, member);
+    }
+
+    /// The connection of the client of this id.
+    #[must_use]
+    pub(crate) fn find_client(&self, client_id: &str) -> Option<ConnectionId> {
+        self.by_client.get(client_id).copied()
     }
 
     /// Takes a client out of one group.
@@ -304,10 +315,31 @@ impl Producers {
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&str, &Member) -> bool) {
+        let mut removed = Vec::new();
         for (name, members) in &mut self.groups {
-            members.retain(|_, member| keep(name, member));
+            let gone = members.extract_if(|_, member| !keep(name, member));
+            removed.extend(gone.map(|(_, member)| member));
         }
         self.groups.retain(|_, members| !members.is_empty());
+        for member in removed {
+            self.forget_client(&member);
+        }
+    }
+
+    /// A membership ended; the client may still be there by another one.
+    fn forget_client(&mut self, gone: &Member) {
+        if self.by_client.get(&gone.client_id) != Some(&gone.conn) {
+            return;
+        }
+        let others = self.groups.values().flat_map(HashMap::values);
+        let still = others
+            .filter(|one| one.client_id == gone.client_id)
+            .map(|one| one.conn)
+            .max_by_key(|conn| *conn == gone.conn);
+        match still {
+            Some(conn) => self.by_client.insert(gone.client_id.clone(), conn),
+            None => self.by_client.remove(&gone.client_id),
+        };
     }
 }
 
@@ -479,5 +511,31 @@ mod tests {
             [conn(1)]
         );
         assert!(producers.groups.is_empty());
+    }
+
+    #[test]
+    fn a_producer_is_found_by_its_id_where_it_came_last() {
+        let mut producers = Producers::default();
+        let named = |slot| Member {
+            client_id: "same".into(),
+            ..member(slot, 0)
+        };
+        producers.register("a", named(1));
+        producers.register("b", named(1));
+        assert_eq!(producers.find_client("same"), Some(conn(1)));
+        // It connects again before its old connection is gone.
+        producers.register("a", named(2));
+        assert_eq!(producers.find_client("same"), Some(conn(2)));
+        producers.unregister("a", conn(2));
+        assert_eq!(producers.find_client("same"), Some(conn(1)));
+        producers.unregister("a", conn(1));
+        assert_eq!(
+            producers.find_client("same"),
+            Some(conn(1)),
+            "still in the other group"
+        );
+        producers.close(conn(1));
+        assert_eq!(producers.find_client("same"), None);
+        assert!(producers.by_client.is_empty());
     }
 }

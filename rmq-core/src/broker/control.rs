@@ -247,6 +247,7 @@ impl Control {
 
     fn closed(&self, conn: ConnectionId) {
         self.shared.producers.lock().close(conn);
+        self.shared.calls.close(conn);
         let changes = self.shared.consumers.write().close(conn);
         notify_changes(&self.shared, &changes);
     }
@@ -256,6 +257,7 @@ impl Control {
         let now_ms = self.shared.clock.monotonic_ms();
         if now_ms >= self.next_sample_ms {
             self.shared.stats.sample(now_ms);
+            self.shared.calls.expire(now_ms);
             self.next_sample_ms = now_ms + SAMPLE_INTERVAL_MS;
         }
         if now_ms >= self.next_persist_ms {

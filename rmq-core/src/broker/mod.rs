@@ -4,6 +4,7 @@
 //! plane, one thread; `shared` is what both see.
 
 mod arrivals;
+mod calls;
 mod clients;
 mod cold;
 mod control;

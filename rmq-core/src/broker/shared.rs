@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::base::clock::SharedClock;
 use crate::base::queue::{self, PushError};
 use crate::broker::arrivals::Arrivals;
+use crate::broker::calls::{ClientCalls, Unanswered};
 use crate::broker::clients::{Consumers, Producers};
 use crate::broker::cold::ColdReader;
 use crate::broker::control::Task;
@@ -31,6 +32,7 @@ use crate::broker::transaction::Transactions;
 use crate::config::broker::BrokerConfig;
 use crate::net::{ConnectionId, ReactorHandle};
 use crate::protocol::code::RequestCode;
+use crate::protocol::command::Command;
 use crate::store::{Queue, ReadOutcome, Replication, Store};
 
 /// Something that one thread leaves for a reactor.
@@ -97,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) producers: Mutex<Producers>,
     /// Locks of ordered consumption.
     pub(crate) locks: Mutex<QueueLocks>,
+    /// Requests to clients that wait for their answer.
+    pub(crate) calls: ClientCalls,
     /// The other brokers of this name.
     pub(crate) members: Members,
     /// Transactions that are to end.
@@ -190,6 +194,7 @@ impl Shared {
             consumers: RwLock::default(),
             producers: Mutex::default(),
             locks: Mutex::new(locks),
+            calls: ClientCalls::default(),
             schedule: parts.schedule,
             members,
             transactions,
@@ -323,6 +328,26 @@ impl Shared {
         if let Some(reactor) = self.reactor(usize::from(conn.reactor())) {
             reactor.send(conn, bytes.into());
         }
+    }
+
+    /// Sends a request to a client and runs `then` with its answer, on any thread and within
+    /// `timeout_ms` or little more. False, and nothing is done, when too many wait already.
+    pub(crate) fn call(
+        &self,
+        conn: ConnectionId,
+        mut request: Command,
+        timeout_ms: u64,
+        then: impl FnOnce(Result<Command, Unanswered>) + Send + 'static,
+    ) -> bool {
+        let deadline_ms = self.clock.monotonic_ms() + timeout_ms;
+        let Some(opaque) = self.calls.begin(conn, deadline_ms, then) else {
+            return false;
+        };
+        request.opaque = opaque;
+        let mut bytes = Vec::with_capacity(512 + request.body.len());
+        request.encode(&mut bytes);
+        self.send(conn, bytes);
+        true
     }
 
     /// Closes a connection, whichever reactor it belongs to.

@@ -73,6 +73,8 @@ settings! {
                 "Topic of message traces.";
             trace_topic_enable: bool, "traceTopicEnable" = is("false").important(),
                 "Makes the topic of message traces.";
+            store_replies: bool, "storeReplyMessageEnable" = is("true").reload(),
+                "Stores replies in the reply topic, besides pushing them to who waits for them.";
             flush_offsets_interval_ms: u64, "flushConsumerOffsetInterval" =
                 is("5000").range(10, HOUR_MS).ms(),
                 "Pause between writings of the consumer offsets.";
@@ -404,7 +406,6 @@ settings! {
                 "How often batches of transaction ends are written.";
             "aclEnable": Bool = is("false").important(),
                 "Access control of RocketMQ 4; see authenticationEnabled.";
-            "storeReplyMessageEnable": Bool = is("true"), "Stores replies in the reply topic.";
             "enableDetailStat": Bool = is("true"), "Keeps statistics by queue.";
             "autoDeleteUnusedStats": Bool = is("true"),
                 "Drops statistics of deleted topics and groups.";

@@ -7,10 +7,11 @@ use crate::apache::{Broker, Deadline, Maker, Namesrv, Workspace, client, exclusi
 
 const TOPIC: &str = "written";
 const GROUP: &str = "readers";
-/// Small files, so that the messages fill several of each kind.
-const SIZES: [(&str, &str); 2] = [
+/// Small files, so that the messages fill several of each kind, and delays that tests can wait for.
+const KEYS: [(&str, &str); 3] = [
     ("mappedFileSizeCommitLog", "8388608"),
     ("mappedFileSizeConsumeQueue", "20000"),
+    ("messageDelayLevel", "1s 15s"),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,15 +51,17 @@ fn hand_over(writer: Maker, reader: Maker, end: End) {
         "broker-a",
         &workspace.folder("broker-a"),
         &namesrv.address(),
-        &SIZES,
+        &KEYS,
     );
     broker.start();
     let home = workspace.folder("home");
     let manifest = workspace.path().join("manifest");
+    let clean = (end == End::Stopped).to_string();
     let program = |version: &str, class: &str| {
         let mut command = client(version, class, &home);
         command
             .args(["-n", &namesrv.address(), "--topic", TOPIC, "--group", GROUP])
+            .args(["--clean", &clean])
             .arg("--manifest")
             .arg(&manifest);
         run(class, &mut command, &home, Duration::from_secs(90))

@@ -154,6 +154,7 @@ impl DataHandler {
             }
         };
         if command.is_response() {
+            self.shared.calls.complete(conn, command);
             return;
         }
         if let Some(refusal) = self.shared.refuse_on_slave(command.code) {

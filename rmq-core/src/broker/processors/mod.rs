@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod client;
 mod lock;
 pub(crate) mod offset;
+mod push_reply;
 mod query;
 mod queue;
 mod replication;
@@ -75,6 +76,9 @@ pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::UNREGISTER_CLIENT => client::unregister(context, request),
         RequestCode::CHECK_CLIENT_CONFIG => client::check_config(shared, request),
         RequestCode::GET_CONSUMER_LIST_BY_GROUP => client::consumer_list(shared, request),
+        RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2 => {
+            push_reply::send_reply(context, request)
+        }
         RequestCode::LOCK_BATCH_MQ => lock::lock(shared, request),
         RequestCode::UNLOCK_BATCH_MQ => lock::unlock(shared, request),
         _ => admin::process(context, request),

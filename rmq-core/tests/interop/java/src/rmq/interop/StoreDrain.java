@@ -18,10 +18,10 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * Holds a broker that opened the store which {@link StoreFill} filled against what was written: all
  * messages with their offsets and fields, the committed offsets, a consumer that goes on from them,
- * and new messages at the next offsets. Of a slave without its master only what can be read is
- * asked.
+ * new messages at the next offsets, and the delayed messages, which come once after a clean end. Of
+ * a slave without its master only what can be read is asked.
  *
- * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--slave false].
+ * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--slave false] [--clean true].
  */
 public final class StoreDrain {
     private final boolean slave;
@@ -39,6 +39,11 @@ public final class StoreDrain {
             Scope scope = new Scope(cluster, options.text("topic") + "_drain")) {
             new StoreDrain(slave).run(scope, options.text("topic"), options.text("group"),
                 Files.readAllLines(Path.of(options.text("manifest"))));
+            if (!slave) {
+                delayed(scope, options.text("topic") + StoreFill.DELAYED,
+                    Files.readAllLines(Path.of(options.text("manifest"))),
+                    Boolean.parseBoolean(options.text("clean", "true")));
+            }
         } catch (AssertionError wrong) {
             System.out.println("FAIL " + wrong.getMessage());
             status = 1;
@@ -55,6 +60,9 @@ public final class StoreDrain {
         Set<String> left = new HashSet<>();
         for (String line : manifest) {
             String[] parts = line.split(" ");
+            if (parts[0].equals("delayed")) {
+                continue;
+            }
             String queue = parts[1] + "/" + parts[2];
             if (parts[0].equals("commit")) {
                 commits.put(queue, Long.parseLong(parts[3]));
@@ -81,6 +89,39 @@ public final class StoreDrain {
             surplus.size(), surplus.stream().limit(3).toList());
         int added = slave ? 0 : append(scope, topic, ends, received);
         System.out.printf("ok read %d consumed %d added %d%n", read, left.size(), added);
+    }
+
+    /** Delayed messages: none is lost, none is early, and after a clean end none comes twice. */
+    private static void delayed(Scope scope, String topic, List<String> manifest, boolean clean)
+        throws Exception {
+        Map<String, Long> due = new HashMap<>();
+        for (String line : manifest) {
+            String[] parts = line.split(" ");
+            if (parts[0].equals("delayed")) {
+                due.put(parts[1], Long.parseLong(parts[2]));
+            }
+        }
+        MessageQueue queue = scope.queues(topic).get(0);
+        Map<String, Integer> times = new HashMap<>();
+        Check.eventually(40, "all delayed messages", () -> {
+            times.clear();
+            long count = scope.count(queue);
+            Thread.sleep(500);
+            if (scope.count(queue) != count) {
+                return false;
+            }
+            for (MessageExt message : scope.readAll(queue, (int) count)) {
+                String body = Scope.body(message);
+                times.merge(body, 1, Integer::sum);
+                long early = due.get(body) - message.getStoreTimestamp();
+                Check.that(early <= 0, "%s came %d ms early", body, early);
+                Check.same("D", message.getTags(), "tag of " + body);
+            }
+            return times.size() == due.size();
+        });
+        times.forEach((body, count) ->
+            Check.that(count == 1 || !clean, "%s was delivered %d times", body, count));
+        System.out.printf("ok delayed %d%n", times.size());
     }
 
     private static String position(MessageExt message) {

@@ -21,6 +21,11 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--count 2000].
  */
 public final class StoreFill {
+    /** Ends the name of the topic of delayed messages. */
+    static final String DELAYED = "_delayed";
+    /** Delays of the brokers' two levels. */
+    private static final long[] DELAYS_MS = {1_000, 15_000};
+
     private StoreFill() {}
 
     public static void main(String[] args) throws Exception {
@@ -38,6 +43,7 @@ public final class StoreFill {
                 }
             }
             commit(scope, topic, options.text("group"), lines);
+            delayed(scope, topic + DELAYED, lines);
             Files.write(Path.of(options.text("manifest")), lines);
             System.out.println("filled " + count);
         }
@@ -80,6 +86,25 @@ public final class StoreFill {
             sent++;
         }
         return sent;
+    }
+
+    /** Some that are delivered before the broker ends, and some that most likely are not. */
+    private static void delayed(Scope scope, String topic, List<String> lines) throws Exception {
+        scope.cluster.createTopic(topic, 1, 1, 6);
+        DefaultMQProducer producer = scope.producer();
+        for (int level = 1; level <= DELAYS_MS.length; level++) {
+            for (int i = 0; i < 20; i++) {
+                String body = "level-" + level + "-" + i;
+                Message message = new Message(topic, "D", body.getBytes());
+                message.setDelayTimeLevel(level);
+                long due = System.currentTimeMillis() + DELAYS_MS[level - 1];
+                Scope.ok(producer.send(message));
+                lines.add("delayed " + body + " " + due);
+            }
+            if (level == 1) {
+                scope.holds(topic, 20);
+            }
+        }
     }
 
     static String describe(MessageExt message) {

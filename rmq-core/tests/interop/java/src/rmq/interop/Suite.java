@@ -34,6 +34,7 @@ public final class Suite {
         all.addAll(RebalanceScenarios.all());
         all.addAll(RetryScenarios.all());
         all.addAll(DelayScenarios.all());
+        all.addAll(RequestScenarios.all());
         all.addAll(SendScenarios.all());
         all.addAll(BodyScenarios.all());
         all.addAll(PullScenarios.all());
