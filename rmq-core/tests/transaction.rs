@@ -218,7 +218,7 @@ impl Producer {
             format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{GROUP}\u{2}UNIQ_KEY\u{1}id-{body}\u{2}");
         let header = SendRequest {
             properties: Some(&properties),
-            ..peer::message(TOPIC, i32::from(body.len() % 2 == 0))
+            ..peer::message(TOPIC, i32::from(body.len().is_multiple_of(2)))
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
         raw::send(&self.client, &self.address, &header, body, peer::ANSWER)
