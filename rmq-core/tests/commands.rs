@@ -343,9 +343,11 @@ fn a_port_in_use_is_one_line() {
     assert!(!abort_file(&home).exists());
     drop(taken);
 
-    let _second = TcpListener::bind(("127.0.0.1", port - 2)).unwrap();
-    in_use(&run_broker(&home, &broker_text(port)), port - 2);
-    assert!(!abort_file(&home).exists());
+    for other in [port - 2, port + 1] {
+        let _taken = TcpListener::bind(("127.0.0.1", other)).unwrap();
+        in_use(&run_broker(&home, &broker_text(port)), other);
+        assert!(!abort_file(&home).exists());
+    }
 }
 
 #[test]
@@ -392,18 +394,21 @@ fn a_store_of_another_process_is_one_line() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_at_the_start() {
+fn a_role_that_would_replicate_nothing_is_refused_at_the_start() {
     let home = Home::new();
     let port = free_port();
-    for more in ["brokerRole=SYNC_MASTER\n", "brokerRole=SLAVE\nbrokerId=1\n"] {
+    for (more, why) in [
+        (
+            "brokerRole=SLAVE\nbrokerId=0\n",
+            "Slave's brokerId must be > 0",
+        ),
+        ("brokerId=1\n", "brokerRole=SLAVE"),
+        ("brokerRole=SYNC_MASTER\nbrokerId=1\n", "brokerRole=SLAVE"),
+        ("brokerRole=SLAVE\nbrokerId=1\n", "needs namesrvAddr"),
+    ] {
         let ended = run_broker(&home, &(broker_text(port) + more));
-        assert!(ended.cause().contains("brokerRole"), "{ended:?}");
+        assert!(ended.cause().contains(why), "{ended:?}");
     }
-    let ended = run_broker(
-        &home,
-        &(broker_text(port) + "brokerRole=SLAVE\nbrokerId=0\n"),
-    );
-    assert!(ended.cause().contains("brokerId"), "{ended:?}");
 }
 
 #[test]

@@ -228,18 +228,6 @@ impl Broker {
         shared.set_store_port(port);
         shared.set_reactors(server.reactors().to_vec());
         let config = shared.config();
-        let (main, ha) = (&address.main, &address.ha);
-        tracing::info!(%main, %ha, why = address.why, "addresses chosen");
-        let second = server.local_addr(VIP).map_or(0, |bound| bound.port());
-        let store = &config.store.root_dir;
-        tracing::info!(
-            name = config.broker_name,
-            port,
-            second,
-            store,
-            "the broker listens"
-        );
-
         attach_hooks(&shared);
         let client_config = ClientConfig {
             bind: host.bind,
@@ -251,6 +239,17 @@ impl Broker {
         let streams = Replication::start(&config, &shared.store, host, (listen, port))?;
         let ha_address = SocketAddr::new(address.ha, streams.port());
         shared.set_streams(streams, ha_address);
+        let (main, ha) = (&address.main, ha_address);
+        tracing::info!(%main, %ha, why = address.why, "addresses chosen");
+        let second = server.local_addr(VIP).map_or(0, |bound| bound.port());
+        let store = &config.store.root_dir;
+        tracing::info!(
+            name = config.broker_name,
+            port,
+            second,
+            store,
+            "the broker listens"
+        );
         let registration = Arc::new(Registration::new(
             Arc::clone(&shared),
             Arc::clone(&client),

@@ -26,9 +26,9 @@ const REST: BackoffConfig = BackoffConfig {
 /// cannot open its next file takes no messages.
 const SPARE_DESCRIPTORS: usize = 256;
 
-/// Connections that leave enough descriptors; with a low limit, three quarters of it.
+/// Connections that leave enough descriptors; with a low limit, two thirds of it.
 fn connections_for(descriptors: usize) -> usize {
-    descriptors - SPARE_DESCRIPTORS.min(descriptors / 4)
+    descriptors - SPARE_DESCRIPTORS.min(descriptors / 3)
 }
 
 /// The limit of this process on descriptors.
@@ -245,7 +245,7 @@ mod tests {
     fn connections_leave_descriptors() {
         for (descriptors, connections) in [
             (0, 0),
-            (100, 75),
+            (100, 67),
             (1024, 768),
             (20_000, 19_744),
             (usize::MAX, usize::MAX - 256),

@@ -211,7 +211,10 @@ impl Core {
                 self.index.remove_all().map_err(self.index.error(OP))?;
             }
         }
-        tracing::info!(from = start, to = self.marks.appended(), "indexing the log");
+        let end = self.marks.appended();
+        if start < end {
+            tracing::info!(from = start, to = end, "indexing the log");
+        }
         builder.position = Some(start);
         builder.durable_at = start;
         self.index.indexed.store(start, Ordering::Release);
