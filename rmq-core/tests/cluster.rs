@@ -245,6 +245,10 @@ fn a_broker_starts_across_a_cut_and_registers_when_it_heals() {
     let outside = Outside::new();
     outside.send(&cluster, "broker-a", "kept");
     cluster.kill("broker-a").unwrap();
+    // Behind the cut the nameserver would not notice that it is gone.
+    eventually("it is forgotten", || {
+        outside.route(&cluster, "namesrv-0").is_empty()
+    });
     cluster.cut("broker-a", "namesrv-0").unwrap();
     cluster.start_member("broker-a").unwrap();
     assert_eq!(outside.read(&cluster, "broker-a"), ["kept"]);

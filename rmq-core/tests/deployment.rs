@@ -209,7 +209,7 @@ fn two_masters_with_a_nameserver_each() {
     let mut broker_b = b.broker("broker-b.conf");
     assert_eq!(broker_b.booted(), boot("broker-b", ADDRESSES[1]));
     for broker in [&broker_a, &broker_b] {
-        assert_eq!(broker.ports(), [10909, 10911].into());
+        assert_eq!(broker.ports(), [10909, 10911, 10912].into());
     }
     for site in &sites {
         site.host.within(|| {
