@@ -23,7 +23,7 @@ use crate::protocol::filter::tag;
 use crate::protocol::message::properties::{find_str, names};
 use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef};
 use crate::store::disk::{Crash, MemDisk};
-use crate::store::{FlushMode, MetadataFile, ReadLimits, Store, StoreOptions};
+use crate::store::{FlushMode, IndexOptions, MetadataFile, ReadLimits, Store, StoreOptions};
 
 const START_MS: i64 = 1_795_357_533_000;
 const TWO_HOURS_MS: i64 = 2 * 3_600_000;
@@ -59,6 +59,10 @@ fn open(
         populate_ahead_bytes: 0,
         background: false,
         delay_levels_ms: levels.to_vec(),
+        index: IndexOptions {
+            build: false,
+            ..IndexOptions::default()
+        },
         ..StoreOptions::new("/store")
     };
     let clock: SharedClock = Arc::clone(clock) as _;
