@@ -24,6 +24,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use peer::Dice;
 use process::{Home, Process, eventually, free_port};
+use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::client::raw::{self, SendStatus};
 use rmq_core::net::Client;
@@ -262,7 +263,14 @@ fn read_on(
         let end = raw::max_offset(client, broker, TOPIC, queue, peer::ANSWER).unwrap();
         while *at < end {
             let pull = peer::pull_from(TOPIC, queue, *at);
-            let reply = raw::pull(client, broker, &pull, peer::ANSWER).unwrap();
+            // The slave may have a topic's first messages before it is told of the topic.
+            let unknown = ErrorKind::Remote(ResponseCode::TOPIC_NOT_EXIST.value());
+            let reply = eventually("the slave knows the topic", || {
+                match raw::pull(client, broker, &pull, peer::ANSWER) {
+                    Err(error) if error.kind() == unknown => None,
+                    reply => Some(reply.unwrap()),
+                }
+            });
             if reply.code == ResponseCode::PULL_RETRY_IMMEDIATELY {
                 continue;
             }
