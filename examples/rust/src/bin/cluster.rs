@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::SystemClock;
 use rmq_core::client::raw::{self, SendStatus};
 use rmq_core::embed::{Cluster, ClusterOptions, Deployment};
@@ -57,10 +58,15 @@ fn send(client: &Client, address: &str, id: u64) -> bool {
     sent.is_ok_and(|receipt| receipt.status == SendStatus::Ok)
 }
 
+const UNKNOWN_TOPIC: ErrorKind = ErrorKind::Remote(ResponseCode::TOPIC_NOT_EXIST.value());
+const PAUSE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Every message that a broker holds, master or slave.
 fn read_all(client: &Client, address: &str) -> Outcome<HashSet<u64>> {
     let mut seen = HashSet::new();
     let mut offset = 0;
+    let mut waited = Duration::ZERO;
     loop {
         let header = PullRequest {
             consumer_group: "demo-consumer",
@@ -78,7 +84,15 @@ fn read_all(client: &Client, address: &str) -> Outcome<HashSet<u64>> {
             request_source: None,
             proxy_forward_client_id: None,
         };
-        let reply = raw::pull(client, address, &header, TIMEOUT)?;
+        let reply = match raw::pull(client, address, &header, TIMEOUT) {
+            // A slave may have a topic's first messages some seconds before it knows the topic.
+            Err(error) if error.kind() == UNKNOWN_TOPIC && waited < PATIENCE => {
+                waited += PAUSE;
+                thread::sleep(PAUSE);
+                continue;
+            }
+            reply => reply?,
+        };
         if reply.code != ResponseCode::SUCCESS {
             return Ok(seen);
         }
