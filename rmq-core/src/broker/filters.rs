@@ -41,6 +41,12 @@ impl GroupFilter {
         self.data.client_version
     }
 
+    /// It as it is kept.
+    #[must_use]
+    pub(crate) fn data(&self) -> &ConsumerFilter {
+        &self.data
+    }
+
     /// The expression.
     #[must_use]
     pub(crate) fn selector(&self) -> &Arc<Selector> {

@@ -48,9 +48,7 @@ fn brokers_and_nameservers_of_both_makers_work_together() {
     }
 }
 
-/// Apache's mqadmin reads the cluster: what it prints has what is there.
-#[test]
-fn mqadmin_reads_the_cluster() {
+fn run_mqadmin(class: &str) {
     if !prepare(&["java", "mvn"], &PARTS) {
         return;
     }
@@ -58,9 +56,21 @@ fn mqadmin_reads_the_cluster() {
     let workspace = Workspace::new();
     let cluster = Cluster::start(Maker::under_test(), &workspace, &[]);
     let home = workspace.folder("home");
-    let mut admin = client("5.5.0", "AdminTool", &home);
+    let mut admin = client("5.5.0", class, &home);
     admin.args(["-n", &cluster.namesrv.address()]);
-    let (passed, text) = run("mqadmin", &mut admin, &home, Duration::from_secs(90));
+    let (passed, text) = run("mqadmin", &mut admin, &home, Duration::from_secs(150));
     println!("{text}");
     assert!(passed, "{text}");
+}
+
+/// Apache's mqadmin reads the cluster: what it prints has what is there.
+#[test]
+fn mqadmin_reads_the_cluster() {
+    run_mqadmin("AdminTool");
+}
+
+/// It finds messages by every id, key and place that they have.
+#[test]
+fn mqadmin_finds_messages() {
+    run_mqadmin("AdminQueries");
 }

@@ -11,6 +11,7 @@ use crate::protocol::body::consume_queue::{ConsumeQueueEntry, ConsumeQueuePart};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::filter::tag::SubscriptionData;
+use crate::protocol::json::{self, Flavour};
 use crate::protocol::request::query::{
     INDEX_TYPE_TAG, QueryConsumeQueueRequest, QueryMessageRequest, QueryMessageResponse,
     UNIQUE_KEY_QUERY, ViewMessageRequest,
@@ -100,10 +101,12 @@ pub(super) fn consume_queue(shared: &Arc<Shared>, request: &Command) -> Answer {
     };
     if let Some(group) = &header.consumer_group {
         part.subscription_data = subscription(shared, group, topic);
-        part.filter_data = Some(match part.subscription_data {
-            // What groups that filter by tags have there.
-            Some(_) => "null".to_owned(),
-            None => format!("{group}@{topic} is not online!"),
+        let filter = shared.filters.get(topic, group);
+        part.filter_data = Some(match (&part.subscription_data, filter) {
+            (None, _) => format!("{group}@{topic} is not online!"),
+            (Some(_), Some(filter)) => json::to_text(filter.data(), Flavour::Pretty),
+            // It filters by tags.
+            (Some(_), None) => "null".to_owned(),
         });
     }
     if !(min..=max).contains(&index) {

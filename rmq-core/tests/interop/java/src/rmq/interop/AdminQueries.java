@@ -52,7 +52,9 @@ public final class AdminQueries {
         Received received = new Received();
         Received.startConcurrent(consumer, topic, "*", received);
         received.exactly(bodies, 20, "consumed");
-        scope.awaitCommitted(group, topic);
+        String master = scope.cluster.masters.get(queue.getBrokerName());
+        Check.eventually(15, "the group's offset",
+            () -> Line.committed(scope.api(), master, group, queue) == 5);
         Check.eventually(10, "the index", () -> !scope.cluster.admin
             .queryMessage(topic, "order-4", 1, 0, Long.MAX_VALUE).getMessageList().isEmpty());
         byId(topic, group, sent.get(2));
@@ -62,7 +64,8 @@ public final class AdminQueries {
     }
 
     private void byId(String topic, String group, SendResult sent) {
-        admin.command("queryMsgById", "-t", topic, "-i", sent.getOffsetMsgId()).has(
+        admin.command("queryMsgById", "-t", topic, "-i", sent.getOffsetMsgId(), "-f",
+            "UTF-8").has(
             "OffsetID:" + sent.getOffsetMsgId(), "Topic:" + topic, "Tags:[even]",
             "Keys:[order-2 all]", "Queue Offset:2", "Message Body:body-2", group);
         admin.command("queryMsgByUniqueKey", "-t", topic, "-i", sent.getMsgId()).has(

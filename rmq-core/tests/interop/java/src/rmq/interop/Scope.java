@@ -14,6 +14,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -71,7 +72,15 @@ final class Scope implements AutoCloseable {
 
     /** A producer that is not started; it never retries, so that a failure is seen. */
     DefaultMQProducer newProducer() {
-        DefaultMQProducer producer = new DefaultMQProducer(name("producers"));
+        return configured(new DefaultMQProducer(name("producers")));
+    }
+
+    /** A producer, not started, that sends traces of what it does to the topic of traces. */
+    DefaultMQProducer tracedProducer() {
+        return configured(new DefaultMQProducer(name("traced"), null, true, null));
+    }
+
+    private DefaultMQProducer configured(DefaultMQProducer producer) {
         configure(producer, "producer");
         producer.setSendMsgTimeout(10_000);
         producer.setRetryTimesWhenSendFailed(0);
@@ -88,7 +97,16 @@ final class Scope implements AutoCloseable {
     }
 
     DefaultMQPushConsumer push(String group) {
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        return configured(new DefaultMQPushConsumer(group));
+    }
+
+    /** A consumer that sends traces of what it does. */
+    DefaultMQPushConsumer tracedPush(String group) {
+        return configured(new DefaultMQPushConsumer(group, null,
+            new AllocateMessageQueueAveragely(), true, null));
+    }
+
+    private DefaultMQPushConsumer configured(DefaultMQPushConsumer consumer) {
         configure(consumer, "push");
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setConsumeThreadMin(4);

@@ -41,6 +41,7 @@ public final class Suite {
         all.addAll(OffsetScenarios.all());
         all.addAll(ErrorScenarios.all());
         all.addAll(SqlScenarios.all());
+        all.addAll(QueryScenarios.all());
         return all;
     }
 

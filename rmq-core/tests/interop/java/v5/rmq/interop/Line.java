@@ -4,6 +4,7 @@ import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
+import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
 import org.apache.rocketmq.remoting.protocol.header.UpdateConsumerOffsetRequestHeader;
@@ -22,6 +23,12 @@ final class Line {
     static void deleteInNameserver(DefaultMQAdminExt admin, Set<String> addresses, String topic)
         throws Exception {
         admin.deleteTopicInNameServer(addresses, null, topic);
+    }
+
+    /** The message at an offset of a broker's log. */
+    static MessageExt view(MQClientAPIImpl api, String address, String topic, long offset)
+        throws Exception {
+        return api.viewMessage(address, topic, offset, 5000);
     }
 
     /** The offset that the broker keeps for the group, or -1. Asks without joining the group. */
