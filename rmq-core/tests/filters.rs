@@ -7,6 +7,7 @@ mod peer;
 
 use std::fs::File;
 use std::thread;
+use std::time::Duration;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rmq_core::client::raw::{self, PullReply};
@@ -354,6 +355,33 @@ fn a_held_pull_waits_for_a_message_that_it_takes() {
     });
     assert_eq!(reply.code, ResponseCode::SUCCESS);
     assert_eq!(bodies(&reply), ["7"]);
+}
+
+#[test]
+fn a_held_pull_follows_the_subscription_of_its_group() {
+    let fixture = Fixture::filtering();
+    fixture.heartbeat(subscription("n < 2", 5));
+    let client = peer::client();
+    let reply = thread::scope(|scope| {
+        let puller = scope.spawn(|| {
+            let header = PullRequest {
+                sys_flag: FLAG_SUSPEND,
+                suspend_timeout_ms: 8000,
+                ..by_heartbeat(5)
+            };
+            raw::pull(&client, &fixture.address, &header, peer::ANSWER).unwrap()
+        });
+        thread::sleep(Duration::from_millis(100));
+        fixture.heartbeat(subscription("n >= 4", 6));
+        fixture.send_numbers(0..6);
+        puller.join().unwrap()
+    });
+    // It was held at the empty queue, or came later still, between two messages.
+    if reply.code == ResponseCode::SUCCESS {
+        assert_eq!(bodies(&reply)[0], "4");
+    } else {
+        assert_eq!(reply.code, ResponseCode::PULL_RETRY_IMMEDIATELY);
+    }
 }
 
 #[test]

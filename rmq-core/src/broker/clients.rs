@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::net::ConnectionId;
 use crate::protocol::body::heartbeat::{ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel};
@@ -82,9 +83,16 @@ pub(crate) enum Heartbeat {
 pub(crate) struct Consumers {
     groups: HashMap<String, ConsumerGroup>,
     member_count: usize,
+    revision: Arc<AtomicU64>,
 }
 
 impl Consumers {
+    /// A number that moves whenever a subscription of any group changes.
+    #[must_use]
+    pub(crate) fn revision(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.revision)
+    }
+
     /// The group, if it has members.
     #[must_use]
     pub(crate) fn group(&self, name: &str) -> Option<&ConsumerGroup> {
@@ -136,9 +144,14 @@ impl Consumers {
         group.fingerprint = fingerprint;
         let joined = group.members.insert(member.conn, member).is_none();
         self.member_count += usize::from(joined);
-        let resubscribed =
-            heartbeat == Heartbeat::Full && update_subscriptions(group, &data.subscriptions);
-        let tell = (joined || resubscribed) && group.message_model != MessageModel::Broadcasting;
+        let update = match heartbeat {
+            Heartbeat::Full => update_subscriptions(group, &data.subscriptions),
+            Heartbeat::WithoutSubscriptions => Update::default(),
+        };
+        if update.any {
+            self.revision.fetch_add(1, Ordering::Release);
+        }
+        let tell = (joined || update.topics) && group.message_model != MessageModel::Broadcasting;
         tell.then(|| GroupChange {
             group: data.group_name.clone(),
             members: group.connections(),
@@ -223,14 +236,24 @@ impl Consumers {
     }
 }
 
-fn update_subscriptions(group: &mut ConsumerGroup, given: &[SubscriptionData]) -> bool {
-    let mut changed = false;
+/// What a heartbeat changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Update {
+    /// Some subscription is another.
+    any: bool,
+    /// A topic is subscribed to that was not before, or no longer.
+    topics: bool,
+}
+
+fn update_subscriptions(group: &mut ConsumerGroup, given: &[SubscriptionData]) -> Update {
+    let mut update = Update::default();
     for subscription in given {
         match group.subscriptions.get(&subscription.topic) {
             Some(old) if old.sub_version >= subscription.sub_version => continue,
             Some(_) => {}
-            None => changed = true,
+            None => update.topics = true,
         }
+        update.any = true;
         group
             .subscriptions
             .insert(subscription.topic.clone(), Arc::new(subscription.clone()));
@@ -239,7 +262,9 @@ fn update_subscriptions(group: &mut ConsumerGroup, given: &[SubscriptionData]) -
     group
         .subscriptions
         .retain(|topic, _| given.iter().any(|one| &one.topic == topic));
-    changed || group.subscriptions.len() != before
+    update.topics |= group.subscriptions.len() != before;
+    update.any |= update.topics;
+    update
 }
 
 /// All producer groups of a broker.
@@ -421,8 +446,11 @@ mod tests {
     #[test]
     fn an_older_subscription_does_not_replace_a_newer_one() {
         let mut consumers = Consumers::default();
+        let revision = consumers.revision();
         consumers.register(&data(&[("T", 5)]), member(1, 0), Heartbeat::Full, 0);
+        assert_eq!(revision.load(Ordering::Relaxed), 1);
         consumers.register(&data(&[("T", 4)]), member(2, 0), Heartbeat::Full, 0);
+        assert_eq!(revision.load(Ordering::Relaxed), 1);
         assert_eq!(
             consumers.group("g").unwrap().subscriptions()["T"].sub_version,
             5

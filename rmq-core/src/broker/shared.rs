@@ -95,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) files: Files,
     /// Connected consumers.
     pub(crate) consumers: RwLock<Consumers>,
+    /// Moves whenever a subscription changes.
+    pub(crate) subscription_revision: Arc<AtomicU64>,
     /// Connected producers.
     pub(crate) producers: Mutex<Producers>,
     /// Locks of ordered consumption.
@@ -177,6 +179,7 @@ impl Shared {
     /// Puts the parts together.
     #[must_use]
     pub(crate) fn new(parts: SharedParts) -> Self {
+        let consumers = Consumers::default();
         let locks = QueueLocks::new(parts.config.queue_lock_expired_ms);
         let members = Members::new(&parts.config);
         let transactions = Transactions::new(parts.config.end_transaction_queue);
@@ -191,7 +194,8 @@ impl Shared {
             filters: parts.filters,
             offsets: parts.offsets,
             files: parts.files,
-            consumers: RwLock::default(),
+            subscription_revision: consumers.revision(),
+            consumers: RwLock::new(consumers),
             producers: Mutex::default(),
             locks: Mutex::new(locks),
             calls: ClientCalls::default(),

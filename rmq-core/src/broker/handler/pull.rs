@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use bytes::Bytes;
 
@@ -73,10 +73,14 @@ impl PullRefusal {
 pub(crate) struct HeldPull {
     opaque: i32,
     serialize: Serialize,
-    group: Arc<SubscriptionGroupConfig>,
+    pub(super) group: Arc<SubscriptionGroupConfig>,
     topic: Arc<TopicConfig>,
     pub(super) subscription: Arc<SubscriptionData>,
     pub(super) selection: Selection,
+    /// Whether the pull brought its subscription.
+    pub(super) brought: bool,
+    /// The state of all subscriptions when this one was looked up.
+    pub(super) revision: u64,
     /// Most steps of evaluation for one read.
     pub(super) steps_max: usize,
     pub(super) offset: i64,
@@ -223,8 +227,11 @@ impl DataHandler {
         }
         let queue = topic.queue(&self.shared, request.queue_id);
         let topic = Arc::clone(&topic.config);
+        let revision = self.shared.subscription_revision.load(Acquire);
         let subscription = self.subscription_of(&group, request)?;
-        let selection = self.selection_of(&subscription, request)?;
+        let brought = request.has(request_of::FLAG_SUBSCRIPTION);
+        let version = (!brought).then_some(request.sub_version);
+        let selection = self.selection_of(request.consumer_group, &subscription, version)?;
         let positive = |number: i32| usize::try_from(number).ok().filter(|number| *number > 0);
         let limits = ReadLimits {
             max_count: positive(request.max_msg_nums)
@@ -244,6 +251,8 @@ impl DataHandler {
             topic,
             subscription,
             selection,
+            brought,
+            revision,
             steps_max: self.config.filter_steps_max,
             offset,
             limits,
@@ -417,6 +426,7 @@ impl DataHandler {
     /// Reads again for everything that waits at the queue; what finds nothing goes on waiting.
     pub(super) fn wake_held(&mut self, io: &mut Io<'_>, queue: &Arc<Queue>) {
         for mut held in self.held.take_queue(queue) {
+            self.renew(&mut held.payload);
             let outcome = held.payload.read(&self.shared, queue, Patience::Hurries);
             let direction = self.direct(&held.payload, &outcome);
             let seen_all = outcome.next_offset >= outcome.max_offset;
@@ -444,7 +454,8 @@ impl DataHandler {
     }
 
     /// Answers a held pull whose time is over with whatever there is now.
-    pub(super) fn answer_expired(&mut self, io: &mut Io<'_>, held: Held<HeldPull>) {
+    pub(super) fn answer_expired(&mut self, io: &mut Io<'_>, mut held: Held<HeldPull>) {
+        self.renew(&mut held.payload);
         let outcome = held
             .payload
             .read(&self.shared, &held.queue, Patience::Hurries);

@@ -1,6 +1,7 @@
 //! Which messages a pull takes: by tags, by an expression, by the expression for their origin.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 
 use super::DataHandler;
 use super::pull::{HeldPull, PullRefusal};
@@ -11,7 +12,7 @@ use crate::broker::shared::Shared;
 use crate::net::Io;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::filter::tag::{self, SubscriptionData};
-use crate::protocol::request::pull::{FLAG_SUBSCRIPTION, PullRequest};
+use crate::protocol::request::pull::PullRequest;
 use crate::store::{Patience, Queue, ReadOutcome, RecordFilter, Wanted};
 
 const PARSE_FAILED: &str = "parse the consumer's subscription failed";
@@ -33,19 +34,21 @@ pub(super) fn subscription_in(
 }
 
 impl DataHandler {
-    /// How a pull by this subscription chooses beyond the tags.
+    /// How a pull of `group` by this subscription chooses beyond the tags; `version` is the one of
+    /// the subscription that the group's heartbeats must have brought, if the pull did not.
     pub(super) fn selection_of(
         &mut self,
+        group: &str,
         subscription: &SubscriptionData,
-        request: &PullRequest<'_>,
+        version: Option<i64>,
     ) -> Result<Selection, PullRefusal> {
         if subscription.is_tag_type() {
             return Ok(Selection::ByTags);
         }
-        let brought = request.has(FLAG_SUBSCRIPTION);
-        let known = match brought {
-            true => None,
-            false => Some(self.registered(request)?),
+        let topic = &subscription.topic;
+        let known = match version {
+            Some(version) => Some(self.registered(topic, group, version)?),
+            None => None,
         };
         let kind = &subscription.expression_type;
         if !self.config.property_filter {
@@ -67,7 +70,6 @@ impl DataHandler {
         if subscription.class_filter_mode {
             return Ok(Selection::ByTags);
         }
-        let topic = &subscription.topic;
         if self.config.filter_retries && topic.starts_with(names::RETRY_PREFIX) {
             return Ok(Selection::by_origin(topic));
         }
@@ -77,9 +79,10 @@ impl DataHandler {
     /// The filter that the group's heartbeats brought.
     fn registered(
         &self,
-        request: &PullRequest<'_>,
+        topic: &str,
+        group: &str,
+        version: i64,
     ) -> Result<Arc<filters::GroupFilter>, PullRefusal> {
-        let (topic, group) = (request.topic, request.consumer_group);
         let Some(filter) = self.shared.filters.get(topic, group) else {
             let remark =
                 "The broker's consumer filter data is not exist!Your expression may be wrong!";
@@ -88,7 +91,7 @@ impl DataHandler {
                 remark,
             ));
         };
-        if filter.version() < request.sub_version {
+        if filter.version() < version {
             let remark = "the consumer's consumer filter data not latest";
             return Err(PullRefusal::new(
                 ResponseCode::FILTER_DATA_NOT_LATEST,
@@ -96,6 +99,30 @@ impl DataHandler {
             ));
         }
         Ok(filter)
+    }
+
+    /// Gives a held pull the subscription that its group has now: it may have changed since.
+    pub(super) fn renew(&mut self, pull: &mut HeldPull) {
+        let revision = self.shared.subscription_revision.load(Acquire);
+        if pull.brought || pull.revision == revision {
+            return;
+        }
+        pull.revision = revision;
+        let group = Arc::clone(&pull.group);
+        let (group, topic) = (&group.group_name, &pull.subscription.topic);
+        let now = {
+            let consumers = self.shared.consumers.read();
+            let members = consumers.group(group);
+            members.and_then(|members| members.subscriptions().get(topic).cloned())
+        };
+        // A group that is gone has nobody who waits for the answer.
+        let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &pull.subscription)) else {
+            return;
+        };
+        if let Ok(selection) = self.selection_of(group, &now, Some(now.sub_version)) {
+            pull.selection = selection;
+            pull.subscription = now;
+        }
     }
 
     /// Answers a pull with what was read for it, or has it read by the helper thread when its

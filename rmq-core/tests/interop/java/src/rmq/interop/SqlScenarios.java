@@ -88,6 +88,20 @@ final class SqlScenarios {
         consumer.start();
     }
 
+    /** A client pulls by an expression only when a heartbeat told it the broker's version. */
+    private static void awaitVersion(Scope scope, MessageQueue queue) throws Exception {
+        Check.eventually(20, "the client knows the broker's version", () -> {
+            try {
+                scope.reader().pull(queue, MessageSelector.bySql("TRUE"), 0, 32);
+                return true;
+            } catch (MQClientException unknown) {
+                return false;
+            } catch (MQBrokerException refused) {
+                return true;
+            }
+        });
+    }
+
     private static void push(Scope scope) throws Exception {
         String topic = scope.topic(2);
         Map<String, Numbers> expressions = new HashMap<>();
@@ -125,6 +139,7 @@ final class SqlScenarios {
             ok(producer.send(numbered(topic, number), queue));
         }
         scope.holds(topic, 30);
+        awaitVersion(scope, queue);
         PullResult some = consumer.pull(queue, MessageSelector.bySql("n >= 10 AND n < 15"), 0, 32);
         Check.same(PullStatus.FOUND, some.getPullStatus(), "pull by an expression");
         Check.same(5, some.getMsgFoundList().size(), "messages");
@@ -140,7 +155,7 @@ final class SqlScenarios {
     private static void lite(Scope scope) throws Exception {
         String topic = scope.topic(2);
         DefaultLitePullConsumer consumer = scope.litePull(scope.name("g"));
-        consumer.subscribe(topic, MessageSelector.bySql("half >= 10 AND color IS NULL"));
+        consumer.subscribe(topic, MessageSelector.bySql("half >= 10.0 AND color IS NULL"));
         consumer.start();
         send(scope.producer(), topic, 0, 40);
         Received received = new Received();
@@ -227,6 +242,7 @@ final class SqlScenarios {
     private static void bad(Scope scope) throws Exception {
         String topic = scope.topic(1);
         MessageQueue queue = scope.queues(topic).get(0);
+        awaitVersion(scope, queue);
         for (String expression : List.of("n > ", "n > 'x'", "n IN (1, 2)", "a BETWEEN 5 AND 1")) {
             DefaultMQPushConsumer consumer = scope.push(scope.name("g"));
             MQClientException start = Check.fails(MQClientException.class, expression,
@@ -248,6 +264,7 @@ final class SqlScenarios {
         MQClientException start = Check.fails(MQClientException.class, "start",
             () -> start(scope.push(scope.name("g")), topic, "n = 1", new Received()));
         Check.that(String.valueOf(start.getMessage()).contains(remark), "%s", start.getMessage());
+        awaitVersion(scope, queue);
         MQBrokerException pull = Check.fails(MQBrokerException.class, "pull",
             () -> scope.reader().pull(queue, MessageSelector.bySql("n = 1"), 0, 32));
         Check.same(SYSTEM_ERROR, pull.getResponseCode(), "code");
