@@ -333,6 +333,13 @@ impl Producers {
         members.keys().nth(index).copied()
     }
 
+    /// All groups with their members.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &Member>)> {
+        self.groups
+            .iter()
+            .map(|(name, members)| (&**name, members.values()))
+    }
+
     /// How many memberships there are over all groups.
     #[must_use]
     pub(crate) fn member_count(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -25,6 +26,9 @@ const SYSTEM_GROUPS: [&str; 8] = [
     names::TRANSACTION_GROUP,
 ];
 
+/// The bit of the forbidden table that keeps a group from reading a topic.
+const READ_BIT: i32 = 1 << 2;
+
 /// The subscription groups of a broker.
 pub(crate) struct Groups {
     table: RwLock<HashMap<String, Arc<SubscriptionGroupConfig>>>,
@@ -32,10 +36,10 @@ pub(crate) struct Groups {
     data_version: Mutex<DataVersion>,
     file: MetadataFile,
     clock: SharedClock,
-    auto_create: bool,
+    auto_create: AtomicBool,
     /// The table is a copy of the master's: nothing is created here.
     is_copy: bool,
-    groups_max: usize,
+    groups_max: AtomicUsize,
 }
 
 impl std::fmt::Debug for Groups {
@@ -73,10 +77,17 @@ impl Groups {
             data_version: Mutex::new(stored.data_version),
             file,
             clock,
-            auto_create: config.auto_create_group,
+            auto_create: AtomicBool::new(config.auto_create_group),
             is_copy: config.store.broker_role == BrokerRole::Slave,
-            groups_max: config.groups_max,
+            groups_max: AtomicUsize::new(config.groups_max),
         })
+    }
+
+    /// Takes over what a changed configuration says.
+    pub(crate) fn configure(&self, config: &BrokerConfig) {
+        self.auto_create
+            .store(config.auto_create_group, Ordering::Relaxed);
+        self.groups_max.store(config.groups_max, Ordering::Relaxed);
     }
 
     /// The group's settings.
@@ -106,7 +117,7 @@ impl Groups {
             return false;
         }
         let system = group.starts_with("CID_RMQ_SYS_") || SYSTEM_GROUPS.contains(&group);
-        (self.auto_create || system) && names::check_group(group).is_ok()
+        (self.auto_create.load(Ordering::Relaxed) || system) && names::check_group(group).is_ok()
     }
 
     /// The group's settings; creates it where that is allowed. Writes a file: control thread only.
@@ -126,8 +137,6 @@ impl Groups {
     /// Whether the group may not read the topic, by an operator's word.
     #[must_use]
     pub(crate) fn is_read_forbidden(&self, group: &str, topic: &str) -> bool {
-        /// Apache's index of the read bit in the forbidden table.
-        const READ_BIT: i32 = 1 << 2;
         let forbidden = self.forbidden.read();
         forbidden
             .get(group)
@@ -157,25 +166,56 @@ impl Groups {
         &self,
         group: SubscriptionGroupConfig,
     ) -> Result<Arc<SubscriptionGroupConfig>> {
-        let group = Arc::new(group);
+        Ok(self.put_all(vec![group])?.remove(0))
+    }
+
+    /// Creates or replaces several groups with one write.
+    pub(crate) fn put_all(
+        &self,
+        groups: Vec<SubscriptionGroupConfig>,
+    ) -> Result<Vec<Arc<SubscriptionGroupConfig>>> {
+        let groups: Vec<Arc<SubscriptionGroupConfig>> = groups.into_iter().map(Arc::new).collect();
         let known = self.table.read();
-        if known.len() >= self.groups_max && !known.contains_key(&group.group_name) {
-            let context = format!(
-                "the broker may have {} groups (rmq.maxGroups)",
-                self.groups_max
-            );
+        let new = groups
+            .iter()
+            .filter(|group| !known.contains_key(&group.group_name))
+            .count();
+        let most = self.groups_max.load(Ordering::Relaxed);
+        if new > 0 && known.len() + new > most {
+            let context = format!("the broker may have {most} groups (rmq.maxGroups)");
             return Err(Error::new(ErrorKind::Limit, "create group", context));
         }
         drop(known);
         self.change(|table| {
-            table
-                .groups
-                .insert(group.group_name.clone(), (*group).clone());
+            for group in &groups {
+                table
+                    .groups
+                    .insert(group.group_name.clone(), (**group).clone());
+            }
         })?;
-        self.table
-            .write()
-            .insert(group.group_name.clone(), Arc::clone(&group));
-        Ok(group)
+        let mut table = self.table.write();
+        for group in &groups {
+            table.insert(group.group_name.clone(), Arc::clone(group));
+        }
+        Ok(groups)
+    }
+
+    /// Lets a group read a topic, or not.
+    pub(crate) fn set_readable(&self, group: &str, topic: &str, readable: bool) -> Result<()> {
+        self.change(|table| {
+            let topics = table.forbidden.entry(group.to_owned()).or_default();
+            let bits = topics.get(topic).copied().unwrap_or(0);
+            let bits = if readable {
+                bits & !READ_BIT
+            } else {
+                bits | READ_BIT
+            };
+            match bits {
+                0 => topics.remove(topic),
+                bits => topics.insert(topic.to_owned(), bits),
+            };
+            table.forbidden.retain(|_, topics| !topics.is_empty());
+        })
     }
 
     /// Removes a group. Returns whether it existed.
@@ -185,6 +225,7 @@ impl Groups {
         }
         self.change(|table| {
             table.groups.remove(group);
+            table.forbidden.remove(group);
         })?;
         self.table.write().remove(group);
         Ok(true)
@@ -223,6 +264,7 @@ impl Groups {
         table.data_version.advance(self.clock.wall_ms());
         self.file.save(&table.encode_file())?;
         *self.data_version.lock() = table.data_version;
+        *self.forbidden.write() = table.forbidden;
         Ok(())
     }
 

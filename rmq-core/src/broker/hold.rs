@@ -66,6 +66,11 @@ impl<P> HoldTable<P> {
         }
     }
 
+    /// Sets how many may be held; more than that stay until they end.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// How many are held.
     #[must_use]
     pub(crate) fn len(&self) -> usize {

@@ -42,6 +42,11 @@ impl QueueLocks {
         }
     }
 
+    /// Sets how long locks live without renewal.
+    pub(crate) fn configure(&mut self, live_ms: u64) {
+        self.live_ms = live_ms;
+    }
+
     /// Takes or renews the locks of `client_id`; returns those of `queues` that it owns now.
     pub(crate) fn lock(
         &mut self,

@@ -28,6 +28,7 @@ mod reply;
 mod role;
 mod schedule;
 mod server;
+mod settings;
 mod shared;
 mod slave_sync;
 mod stats;

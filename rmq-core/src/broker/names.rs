@@ -32,7 +32,8 @@ pub(crate) const TOPIC_MAX_CHARS: usize = 127;
 /// Longest name of a retry or dead letter topic and of a group.
 pub(crate) const GROUP_MAX_CHARS: usize = 255;
 
-const SYSTEM_TOPICS: [&str; 10] = [
+/// Topics that every broker counts as RocketMQ's own.
+pub(crate) const SYSTEM_TOPICS: [&str; 10] = [
     AUTO_CREATE_TOPIC,
     SCHEDULE_TOPIC,
     BENCHMARK_TOPIC,

@@ -118,6 +118,14 @@ impl ConsumerOffsets {
         self.row(topic, group)?.get(queue_id)
     }
 
+    /// What a group committed in a topic.
+    #[must_use]
+    pub(crate) fn of_group(&self, topic: &str, group: &str) -> QueueOffsets {
+        self.row(topic, group)
+            .map(|row| row.snapshot())
+            .unwrap_or_default()
+    }
+
     /// Grows with every change; equal numbers mean that nothing changed between.
     #[must_use]
     pub(crate) fn version(&self) -> u64 {

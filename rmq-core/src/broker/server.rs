@@ -26,6 +26,7 @@ use crate::broker::replication::{Replication, ReplicationStatus};
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::schedule::deliverer::Deliverer;
+use crate::broker::settings::ConfigFile;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::slave_sync::SlaveSync;
 use crate::broker::topics::Topics;
@@ -197,6 +198,7 @@ impl Broker {
             schedule: Schedule::new(store.options().delay_levels_ms.clone(), delays),
             files: Files::new(&host.disk, root),
             cold: ColdReader::start()?,
+            config_file: ConfigFile::of(&config, &host.disk)?,
             store: Arc::clone(store),
             clock: Arc::clone(clock),
             store_host: SocketAddr::new(address.main, config.server.listen_port),

@@ -26,6 +26,7 @@ use crate::broker::replication::Replication as Streams;
 use crate::broker::reply::Refusal;
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
+use crate::broker::settings::ConfigFile;
 use crate::broker::stats::Stats;
 use crate::broker::topics::Topics;
 use crate::broker::transaction::Transactions;
@@ -77,6 +78,8 @@ const REGISTRATION_QUEUE_CAPACITY: usize = 4096;
 pub(crate) struct Shared {
     /// The configuration as it is now; replaced as a whole.
     pub(crate) config: RwLock<Arc<BrokerConfig>>,
+    /// Where changes of it are written.
+    pub(crate) config_file: ConfigFile,
     /// Moves when `config` is replaced.
     pub(crate) config_generation: AtomicU64,
     /// Time.
@@ -139,6 +142,8 @@ pub(crate) struct Shared {
 pub(crate) struct SharedParts {
     /// See `Shared::config`.
     pub(crate) config: BrokerConfig,
+    /// See `Shared::config_file`.
+    pub(crate) config_file: ConfigFile,
     /// See `Shared::clock`.
     pub(crate) clock: SharedClock,
     /// See `Shared::store`.
@@ -185,6 +190,7 @@ impl Shared {
         let transactions = Transactions::new(parts.config.end_transaction_queue);
         Self {
             config_generation: AtomicU64::new(1),
+            config_file: parts.config_file,
             config: RwLock::new(Arc::new(parts.config)),
             stats: Stats::new(parts.clock.wall_ms()),
             clock: parts.clock,

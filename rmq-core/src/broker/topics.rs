@@ -3,9 +3,9 @@
 //! Reads are lock-light and happen on every request; changes write the file before they return and
 //! therefore belong to the control thread.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -39,7 +39,7 @@ pub(crate) struct Topics {
     file: MetadataFile,
     clock: SharedClock,
     auto_create: bool,
-    topics_max: usize,
+    topics_max: AtomicUsize,
     /// The topics that this broker has from the start.
     system: HashSet<String>,
     on_change: Mutex<Option<OnChange>>,
@@ -79,10 +79,15 @@ impl Topics {
             file,
             clock,
             auto_create: config.auto_create_topic,
-            topics_max: config.topics_max,
+            topics_max: AtomicUsize::new(config.topics_max),
             system,
             on_change: Mutex::new(None),
         })
+    }
+
+    /// Takes over what a changed configuration says.
+    pub(crate) fn configure(&self, config: &BrokerConfig) {
+        self.topics_max.store(config.topics_max, Ordering::Relaxed);
     }
 
     /// Has `on_change` called, on the changing thread, after each stored change of a topic.
@@ -194,11 +199,9 @@ impl Topics {
             .iter()
             .filter(|topic| !known.contains_key(&topic.topic_name))
             .count();
-        if new > 0 && known.len() + new > self.topics_max {
-            let context = format!(
-                "the broker may have {} topics (rmq.maxTopics)",
-                self.topics_max
-            );
+        let most = self.topics_max.load(Ordering::Relaxed);
+        if new > 0 && known.len() + new > most {
+            let context = format!("the broker may have {most} topics (rmq.maxTopics)");
             return Err(Error::new(ErrorKind::Limit, "create topic", context));
         }
         drop(known);
@@ -238,6 +241,13 @@ impl Topics {
     #[must_use]
     pub(crate) fn is_system(&self, topic: &str) -> bool {
         self.system.contains(topic) || names::is_system_topic(topic)
+    }
+
+    /// The topics that belong to RocketMQ or to this broker itself, whether they exist or not.
+    #[must_use]
+    pub(crate) fn system_names(&self) -> BTreeSet<String> {
+        let fixed = names::SYSTEM_TOPICS.iter().map(|name| (*name).to_owned());
+        self.system.iter().cloned().chain(fixed).collect()
     }
 
     /// For a slave: takes over its master's table under the master's version, on disk before in
@@ -303,6 +313,11 @@ impl Topics {
         self.file.save(&table.encode_file())?;
         *self.data_version.lock() = table.data_version;
         Ok(())
+    }
+
+    /// Moves the version on, so that nameservers and slaves look at the table again.
+    pub(crate) fn advance_version(&self) -> Result<()> {
+        self.change(|_| ())
     }
 
     /// Writes the table as it is, for a clean stop.

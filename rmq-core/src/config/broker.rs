@@ -137,6 +137,8 @@ settings! {
                 "Queues of one topic; a request for more is refused.";
             clients_max: usize, "rmq.maxClients" = is("200000").range(1, 100_000_000).reload(),
                 "Producers and consumers registered at once; further ones are refused.";
+            mixed_message_types: bool, "enableMixedMessageType" = is("false").reload(),
+                "Allows topics of mixed message types.";
             property_filter: bool, "enablePropertyFilter" = is("false").reload(),
                 "Lets consumers filter with SQL92 expressions.";
             filter_retries: bool, "filterSupportRetry" = is("false").reload(),
@@ -476,7 +478,6 @@ settings! {
                 "How often the address server is asked.";
             "popResponseReturnActualRetryTopic": Bool = is("false"),
                 "Shows the retry topic's name in pop answers.";
-            "enableMixedMessageType": Bool = is("false"), "Allows topics of mixed message types.";
             "enableSplitMetadata": Bool = is("true"),
                 "Splits topics and groups over several answers to slaves.";
             "splitMetadataSize": Int = is("2000"), "Entries in one of these answers.";

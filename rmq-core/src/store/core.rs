@@ -31,7 +31,9 @@ pub type QueueHook = Box<dyn Fn(&Arc<Queue>) + Send + Sync>;
 
 /// The parts of an open store.
 pub(super) struct Core {
+    /// As the store was opened.
     pub(super) options: StoreOptions,
+    tuned: RwLock<Arc<StoreOptions>>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: SharedClock,
     pub(super) log: CommitLog,
@@ -99,6 +101,7 @@ impl Core {
         };
         let log_min = parts.log.min_offset();
         Self {
+            tuned: RwLock::new(Arc::new(parts.options.clone())),
             options: parts.options,
             disk: parts.disk,
             clock: parts.clock,
@@ -117,6 +120,27 @@ impl Core {
             expired_to: AtomicI64::new(log_min),
             opened_at: parts.opened_at,
         }
+    }
+
+    /// The options with what was changed since.
+    pub(super) fn tuned(&self) -> Arc<StoreOptions> {
+        Arc::clone(&self.tuned.read())
+    }
+
+    /// Takes over what may be changed while the store is open.
+    pub(super) fn tune(&self, new: StoreOptions) {
+        *self.tuned.write() = Arc::new(StoreOptions {
+            flush_interval_ms: new.flush_interval_ms,
+            flush_least_pages: new.flush_least_pages,
+            flush_thorough_interval_ms: new.flush_thorough_interval_ms,
+            queue_flush_interval_ms: new.queue_flush_interval_ms,
+            queue_flush_least_pages: new.queue_flush_least_pages,
+            queue_flush_thorough_interval_ms: new.queue_flush_thorough_interval_ms,
+            max_message_bytes: new.max_message_bytes,
+            read: new.read,
+            retention: new.retention,
+            ..self.options.clone()
+        });
     }
 
     pub(super) fn add_hook(&self, hook: Hook) {
@@ -193,7 +217,7 @@ impl Core {
         let limit = self.marks.flushed();
         let least = match thorough {
             true => 0,
-            false => self.options.queue_flush_least_pages as usize * PAGE_BYTES,
+            false => self.tuned().queue_flush_least_pages as usize * PAGE_BYTES,
         };
         self.write_active(limit, least)?;
         self.health.set_full(Full::Queues, false);

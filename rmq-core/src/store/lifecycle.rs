@@ -132,10 +132,16 @@ impl Store {
         &self.core.options
     }
 
+    /// Changes limits of reading and of messages, pauses of the threads, and when files are
+    /// deleted; everything else stays as it was opened.
+    pub fn tune(&self, options: StoreOptions) {
+        self.core.tune(options);
+    }
+
     /// An empty batch for this store.
     #[must_use]
     pub fn new_batch<'a>(&self) -> AppendBatch<'a> {
-        AppendBatch::new(self.core.options.stage_options())
+        AppendBatch::new(self.core.tuned().stage_options())
     }
 
     /// Appends the records of `batch` in order, under one lock, and fills in its results. A failed
@@ -352,7 +358,7 @@ impl Store {
     /// as in memory.
     #[must_use]
     pub fn is_recent(&self, queue: &Queue, offset: i64) -> bool {
-        let memory = i64::try_from(self.core.options.read.memory_bytes).unwrap_or(i64::MAX);
+        let memory = i64::try_from(self.core.tuned().read.memory_bytes).unwrap_or(i64::MAX);
         let end = self.core.marks.appended();
         queue
             .entry(offset)
@@ -373,6 +379,12 @@ impl Store {
     /// Lets expired files of the log be deleted now, whatever the hour.
     pub fn delete_expired(&self) {
         self.core.delete_expired();
+    }
+
+    /// Has what lies before the start of the log removed from the consume queues now, and whatever
+    /// else is due at this time, instead of a few seconds later.
+    pub fn clean_queues(&self) {
+        self.core.ask_for_pass();
     }
 
     /// Makes the log durable as far as it is appended. Waits for the disk.
@@ -511,10 +523,10 @@ fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle>> {
 
 /// Makes the log durable: at once and in groups with SYNC_FLUSH, else at intervals.
 fn flush_thread(core: &Core) {
-    let options = &core.options;
-    let interval = Duration::from_millis(options.flush_interval_ms.max(1));
+    let pause = || Duration::from_millis(core.tuned().flush_interval_ms.max(1));
     let mut thorough_at = core.clock.monotonic_ms();
-    while core.log.flush_bell.wait(interval) {
+    while core.log.flush_bell.wait(pause()) {
+        let options = core.tuned();
         let due = match options.flush {
             FlushMode::Sync => true,
             FlushMode::Async => {
@@ -534,16 +546,15 @@ fn flush_thread(core: &Core) {
 
 /// Writes consume queues, and at longer intervals makes them durable and writes checkpoints.
 fn queue_thread(core: &Core) {
-    let options = &core.options;
-    let interval = Duration::from_millis(options.queue_flush_interval_ms.max(1));
-    let checkpoint_bytes = i64::try_from(options.checkpoint_log_bytes).unwrap_or(i64::MAX);
+    let pause = || Duration::from_millis(core.tuned().queue_flush_interval_ms.max(1));
+    let checkpoint_bytes = i64::try_from(core.options.checkpoint_log_bytes).unwrap_or(i64::MAX);
     // What recovery read again is not read a second time after the next crash.
     let mut checkpoint_at = core.opened_at;
     let mut thorough_at = None;
-    while core.queue_bell.wait(interval) {
+    while core.queue_bell.wait(pause()) {
         let (now, flushed) = (core.clock.monotonic_ms(), core.marks.flushed());
-        let thorough = thorough_at
-            .is_none_or(|at| now >= at + options.queue_flush_thorough_interval_ms)
+        let interval_ms = core.tuned().queue_flush_thorough_interval_ms;
+        let thorough = thorough_at.is_none_or(|at| now >= at + interval_ms)
             || flushed - checkpoint_at >= checkpoint_bytes;
         match core.write_queues(thorough) {
             Ok(()) if thorough => {
@@ -578,16 +589,16 @@ fn allocate_thread(core: &Core) {
 
 /// Looks at how full the disk is and deletes what is due.
 fn retention_thread(core: &Core) {
-    let interval_ms = core.options.retention.interval_ms.max(1);
-    let interval = Duration::from_millis(interval_ms.min(SPACE_INTERVAL_MS));
+    let interval_ms = || core.tuned().retention.interval_ms.max(1);
+    let pause = || Duration::from_millis(interval_ms().min(SPACE_INTERVAL_MS));
     let mut due = 0;
-    while core.retention_bell.wait(interval) {
+    while core.retention_bell.wait(pause()) {
         let now = core.clock.monotonic_ms();
-        if now < due && !core.is_deletion_asked_for() {
+        if now < due && !core.is_pass_asked_for() {
             core.check_space();
             continue;
         }
-        due = now.saturating_add(interval_ms);
+        due = now.saturating_add(interval_ms());
         if let Err(error) = core.retain() {
             tracing::warn!(%error, "cannot delete old files");
         }

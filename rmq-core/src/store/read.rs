@@ -3,6 +3,7 @@
 use super::consume_queue::{ENTRY_BYTES, Entry, Queue};
 use super::core::Core;
 use super::mmap::LogSlice;
+use super::options::ReadOptions;
 use crate::protocol::message::record::{MAGIC_V1, MAGIC_V2, PHYSICAL_OFFSET_AT};
 use crate::protocol::request::offset::Boundary;
 
@@ -135,6 +136,7 @@ pub(super) struct Filter<'a> {
 /// A read in progress.
 struct Reading<'a> {
     core: &'a Core,
+    options: ReadOptions,
     outcome: ReadOutcome,
     limits: ReadLimits,
     log_end: i64,
@@ -189,6 +191,7 @@ impl Core {
         };
         let mut reading = Reading {
             core: self,
+            options: self.tuned().read,
             outcome: none(ReadStatus::NoMatchedMessage, offset),
             limits,
             log_end: self.marks.appended(),
@@ -254,7 +257,7 @@ fn judge(filter: Option<&mut RecordFilter<'_>>, record: &[u8], cold: bool) -> Wa
 
 impl Reading<'_> {
     fn run(&mut self, queue: &Queue, offset: i64, max: i64, filter: &mut Filter<'_>) {
-        let options = &self.core.options.read;
+        let options = &self.options;
         let by_bytes = options.max_filter_bytes.div_ceil(ENTRY_BYTES);
         let scan = by_bytes.max(self.limits.max_count);
         let count = scan.min(usize::try_from(max - offset).unwrap_or(usize::MAX));
@@ -342,7 +345,7 @@ impl Reading<'_> {
         if self.outcome.records.is_empty() {
             return false;
         }
-        let options = &self.core.options.read;
+        let options = &self.options;
         let in_memory = self.is_near(entry.offset);
         let (max_count, max_bytes) = match in_memory {
             true => (options.max_count_in_memory, options.max_bytes_in_memory),
@@ -356,7 +359,7 @@ impl Reading<'_> {
     /// Whether an offset is near enough to the end of the log to count as in memory.
     fn is_near(&self, offset: i64) -> bool {
         let distance = self.log_end.saturating_sub(offset);
-        distance <= i64::try_from(self.core.options.read.memory_bytes).unwrap_or(i64::MAX)
+        distance <= i64::try_from(self.options.memory_bytes).unwrap_or(i64::MAX)
     }
 
     /// The record of an entry, if the log has it, and whether it may not be in memory.

@@ -75,6 +75,8 @@ pub fn decide(options: &RetentionOptions, inputs: &Inputs<'_>) -> Decision {
 #[derive(Debug, Default)]
 pub(super) struct State {
     manual_passes: u32,
+    /// A pass is to come at once, that does no more than it would later.
+    asked: bool,
     failed_at_ms: Option<i64>,
 }
 
@@ -85,8 +87,15 @@ impl Core {
         self.retention_bell.ring();
     }
 
-    pub(super) fn is_deletion_asked_for(&self) -> bool {
-        self.retention.lock().manual_passes > 0
+    /// Lets the next pass come now.
+    pub(super) fn ask_for_pass(&self) {
+        self.retention.lock().asked = true;
+        self.retention_bell.ring();
+    }
+
+    pub(super) fn is_pass_asked_for(&self) -> bool {
+        let state = self.retention.lock();
+        state.asked || state.manual_passes > 0
     }
 
     /// Marks the disk as full or not.
@@ -94,7 +103,7 @@ impl Core {
         let log_used = self.used_ratio(&self.options.commitlog_dir);
         let queues_used = self.used_ratio(self.queues.files().root());
         let used = log_used.max(queues_used);
-        let limit = bounded(self.options.retention.warning_level_percent, 35, 90);
+        let limit = bounded(self.tuned().retention.warning_level_percent, 35, 90);
         if self.health.set_full(Full::Ratio, used > limit) {
             self.progress();
         }
@@ -115,9 +124,11 @@ impl Core {
     pub(super) fn retain(&self) -> Result<usize> {
         let used = self.check_space();
         let now_ms = self.clock.wall_ms();
+        let options = &self.tuned().retention;
         let manual = {
             let mut state = self.retention.lock();
-            let retry_ms = i64::try_from(self.options.retention.retry_interval_ms);
+            state.asked = false;
+            let retry_ms = i64::try_from(options.retry_interval_ms);
             let failed = state
                 .failed_at_ms
                 .map(|at| at.saturating_add(retry_ms.unwrap_or(0)));
@@ -136,7 +147,7 @@ impl Core {
         };
         let files_modified_ms: Vec<i64> = segments.iter().map(modified).collect();
         let decision = decide(
-            &self.options.retention,
+            options,
             &Inputs {
                 now_ms,
                 hour: local_time::hour(now_ms),
@@ -151,7 +162,7 @@ impl Core {
         }
         let mut deleted = 0;
         for segment in segments.iter().take(decision.delete) {
-            if deleted > 0 && !self.pause(self.options.retention.delete_pause_ms) {
+            if deleted > 0 && !self.pause(options.delete_pause_ms) {
                 break;
             }
             if let Err(error) = self.log.segments().remove_file(segment.base()) {
@@ -206,7 +217,7 @@ impl Core {
                 let context = format!("queue {} of topic {}", queue.id(), queue.topic());
                 crate::base::Error::io("store.queues.expire", context, e)
             })?;
-            if removed > 0 && !self.pause(self.options.retention.queue_delete_pause_ms) {
+            if removed > 0 && !self.pause(self.tuned().retention.queue_delete_pause_ms) {
                 return Ok(());
             }
         }

@@ -63,10 +63,7 @@ impl DataHandler {
         Self {
             index,
             stage: SendStage::new(&shared, &config, index),
-            held: HoldTable::new(
-                index,
-                config.held_pulls_max.div_ceil(shared.reactor_count()),
-            ),
+            held: HoldTable::new(index, held_max(&shared, &config)),
             config,
             config_generation: 0,
             shared,
@@ -88,6 +85,7 @@ impl DataHandler {
             self.config = self.shared.config();
             self.stage.configure(&self.shared, &self.config);
             self.selectors.clear();
+            self.held.set_limit(held_max(&self.shared, &self.config));
         }
     }
 
@@ -297,6 +295,11 @@ impl std::fmt::Debug for DataHandler {
             .field("pending", &self.pending.len())
             .finish_non_exhaustive()
     }
+}
+
+/// This reactor's part of the pulls that may be held.
+fn held_max(shared: &Shared, config: &BrokerConfig) -> usize {
+    config.held_pulls_max.div_ceil(shared.reactor_count())
 }
 
 /// Adds a queue to a short list without doubles.

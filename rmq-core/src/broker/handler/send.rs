@@ -88,6 +88,8 @@ impl SendStage {
     }
 
     pub(super) fn configure(&mut self, _shared: &Shared, config: &BrokerConfig) {
+        // The next batch takes the store's limits as they are now.
+        self.batch = None;
         self.trace_on = config.trace_on;
         self.region.clone_from(&config.region_id);
         self.broker_properties.clear();

@@ -1,12 +1,14 @@
 //! Topics: creation by sending and by request, deletion, queries.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::broker::control::{GroupTopic, NewTopic};
 use crate::broker::names;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
-use crate::protocol::body::topic::{TopicConfig, TopicFilterType};
+use crate::protocol::body::topic::{TopicConfig, TopicConfigList, TopicFilterType};
+use crate::protocol::body::topic_list::TopicList;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::message::sysflag::topic as topic_flag;
@@ -64,21 +66,6 @@ fn check_changeable(shared: &Shared, topic: &str) -> Result<(), Refusal> {
 pub(super) fn create(shared: &Arc<Shared>, request: &Command) -> Answer {
     let header: CreateTopicRequest = request.header()?;
     let topic = &header.topic;
-    names::check_topic(topic).map_err(invalid)?;
-    check_changeable(shared, topic)?;
-    let most = shared.config().queues_max.cast_signed();
-    let counts = [header.read_queue_nums, header.write_queue_nums];
-    if counts.iter().any(|count| !(0..=most).contains(count)) {
-        let remark = format!(
-            "the queue counts of topic[{topic}] must be 0 to {most} (rmq.maxQueuesPerTopic)"
-        );
-        return Err(invalid(remark));
-    }
-    if !(0..=7).contains(&header.perm) {
-        return Err(invalid(format!(
-            "the perm of topic[{topic}] must be 0 to 7"
-        )));
-    }
     let Some(filter_type) = TopicFilterType::from_name(&header.topic_filter_type) else {
         let remark = format!(
             "the topicFilterType {} is unknown",
@@ -86,51 +73,110 @@ pub(super) fn create(shared: &Arc<Shared>, request: &Command) -> Answer {
         );
         return Err(invalid(remark));
     };
-    let existing = shared.topics.get(topic);
-    let mut attributes = existing
-        .map(|old| old.attributes.clone())
-        .unwrap_or_default();
-    if let Some(changes) = &header.attributes {
-        change_attributes(&mut attributes, changes)?;
-    }
-    shared.topics.put(TopicConfig {
+    let changes = header.attributes.unwrap_or_default();
+    let changes = changes
+        .split(',')
+        .map(str::trim)
+        .filter(|change| !change.is_empty())
+        .map(|change| change.split_once('=').unwrap_or((change, "")));
+    let wanted = TopicConfig {
         read_queue_nums: header.read_queue_nums,
         write_queue_nums: header.write_queue_nums,
         perm: header.perm,
         topic_filter_type: filter_type,
         topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
         order: header.order,
-        attributes,
         ..TopicConfig::new(topic)
-    })?;
+    };
+    let wanted = checked(shared, wanted, changes)?;
+    shared.topics.put(wanted)?;
     Ok(Some(success(request)))
 }
 
-/// Applies "+key=value,-key" to the attributes of a topic.
-fn change_attributes(
-    attributes: &mut std::collections::BTreeMap<String, String>,
-    changes: &str,
+/// Creates or changes several topics, or none of them if one may not be so.
+pub(super) fn create_list(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let list = TopicConfigList::decode(&request.body)?;
+    let topics = list
+        .topics
+        .into_iter()
+        .map(|mut topic| {
+            let changes = std::mem::take(&mut topic.attributes);
+            let changes = changes.iter().map(|(key, value)| (&**key, &**value));
+            checked(shared, topic, changes)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if !topics.is_empty() {
+        shared.topics.put_all(topics)?;
+    }
+    Ok(Some(success(request)))
+}
+
+/// The topic as it is to be, if it may be so: `changes` are made to the attributes that it has.
+fn checked<'a>(
+    shared: &Shared,
+    wanted: TopicConfig,
+    changes: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<TopicConfig, Refusal> {
+    let topic = &wanted.topic_name;
+    names::check_topic(topic).map_err(invalid)?;
+    check_changeable(shared, topic)?;
+    let config = shared.config();
+    let most = config.queues_max.cast_signed();
+    let counts = [wanted.read_queue_nums, wanted.write_queue_nums];
+    if counts.iter().any(|count| !(0..=most).contains(count)) {
+        let remark = format!(
+            "the queue counts of topic[{topic}] must be 0 to {most} (rmq.maxQueuesPerTopic)"
+        );
+        return Err(invalid(remark));
+    }
+    if !(0..=7).contains(&wanted.perm) {
+        return Err(invalid(format!(
+            "the perm of topic[{topic}] must be 0 to 7"
+        )));
+    }
+    let existing = shared.topics.get(topic);
+    let mut attributes = existing
+        .map(|old| old.attributes.clone())
+        .unwrap_or_default();
+    for (key, value) in changes {
+        change_attribute(&mut attributes, key.trim(), value.trim())?;
+    }
+    let kind = attributes.get("message.type");
+    if !config.mixed_message_types && kind.is_some_and(|kind| kind == "MIXED") {
+        return Err(invalid("MIXED message type is not supported."));
+    }
+    Ok(TopicConfig {
+        attributes,
+        ..wanted
+    })
+}
+
+/// Sets the attribute `+key`, or removes `-key`.
+fn change_attribute(
+    attributes: &mut BTreeMap<String, String>,
+    change: &str,
+    value: &str,
 ) -> Result<(), Refusal> {
-    for change in changes
-        .split(',')
-        .map(str::trim)
-        .filter(|change| !change.is_empty())
-    {
-        if let Some(added) = change.strip_prefix('+') {
-            let (key, value) = added.split_once('=').ok_or_else(|| {
-                invalid(format!(
-                    "the attribute {change} is not of the form +key=value"
-                ))
-            })?;
-            attributes.insert(key.trim().to_owned(), value.trim().to_owned());
-        } else if let Some(key) = change.strip_prefix('-') {
-            attributes.remove(key.trim());
-        } else {
-            let remark = format!("the attribute change {change} begins with neither + nor -");
+    match (change.strip_prefix('+'), change.strip_prefix('-')) {
+        (Some(key), _) if !key.is_empty() && !value.is_empty() => {
+            attributes.insert(key.to_owned(), value.to_owned());
+        }
+        (_, Some(key)) => drop(attributes.remove(key)),
+        _ => {
+            let remark = format!("the attribute change {change} is neither +key=value nor -key");
             return Err(invalid(remark));
         }
     }
     Ok(())
+}
+
+/// The topics that belong to RocketMQ or to this broker.
+pub(super) fn system(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let list = TopicList {
+        broker_addr: None,
+        topics: shared.topics.system_names(),
+    };
+    Ok(Some(success(request).with_body(list.encode())))
 }
 
 pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {

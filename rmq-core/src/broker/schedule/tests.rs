@@ -16,6 +16,7 @@ use crate::broker::groups::Groups;
 use crate::broker::metadata::Files;
 use crate::broker::names::SCHEDULE_TOPIC;
 use crate::broker::offsets::ConsumerOffsets;
+use crate::broker::settings::ConfigFile;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
@@ -80,6 +81,7 @@ fn open(
         files: Files::new(&disk.shared(), Path::new("/store")),
         schedule: Schedule::new(levels.to_vec(), delays),
         cold: ColdReader::start().unwrap(),
+        config_file: ConfigFile::of(&config, &disk.shared()).unwrap(),
         store,
         clock,
         store_host: host(),

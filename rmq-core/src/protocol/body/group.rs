@@ -256,7 +256,20 @@ pub struct GroupSubscription {
     pub topic: String,
 }
 
+/// Whether a group may read a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupForbidden {
+    /// The group.
+    pub group: String,
+    /// Whether it may.
+    pub readable: bool,
+    /// The topic.
+    pub topic: String,
+}
+
 super::body!(
+    GroupForbidden,
     SubscriptionGroupConfig,
     GroupTable,
     SubscriptionGroupList,

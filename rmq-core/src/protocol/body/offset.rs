@@ -93,4 +93,14 @@ impl DelayOffsetTable {
     }
 }
 
-super::body!(ConsumerOffsetTable, DelayOffsetTable);
+/// Where the consumers of a topic are, by queue number: the answer to QUERY_CORRECTION_OFFSET.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CorrectionOffsets {
+    /// The least offset of the groups that were asked about, or `i64::MAX` if the group that they
+    /// are compared with is behind it.
+    #[serde(rename = "correctionOffsets")]
+    pub offsets: BTreeMap<i32, i64>,
+}
+
+super::body!(ConsumerOffsetTable, DelayOffsetTable, CorrectionOffsets);

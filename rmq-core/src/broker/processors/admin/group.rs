@@ -1,20 +1,21 @@
 //! Subscription groups: creation, deletion, queries.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::names;
 use crate::broker::processors::offset;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
-use crate::protocol::body::group::SubscriptionGroupConfig;
-use crate::protocol::body::group_list::GroupList;
+use crate::protocol::body::group::{
+    GroupForbidden, SubscriptionGroupConfig, SubscriptionGroupList,
+};
+use crate::protocol::body::request_mode::{GroupRequestMode, RequestModeTable};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
+use crate::protocol::json::Flavour;
 use crate::protocol::request::group::{
-    DeleteSubscriptionGroupRequest, GetSubscriptionGroupConfigRequest,
+    DeleteSubscriptionGroupRequest, GetSubscriptionGroupConfigRequest, UpdateGroupForbiddenRequest,
 };
-use crate::protocol::request::topic::QueryTopicConsumeByWhoRequest;
 
 /// Creates the group of a pull, or says why not.
 pub(crate) fn create_by_pull(shared: &Arc<Shared>, group: &String) -> Result<(), Refusal> {
@@ -33,6 +34,64 @@ pub(super) fn create(shared: &Arc<Shared>, request: &Command) -> Answer {
     names::check_group(&group.group_name)
         .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
     shared.groups.put(group)?;
+    Ok(Some(success(request)))
+}
+
+/// Creates or changes several groups, or none of them if one has no good name.
+pub(super) fn create_list(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let list = SubscriptionGroupList::decode(&request.body)?;
+    for group in &list.groups {
+        names::check_group(&group.group_name)
+            .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+    }
+    if !list.groups.is_empty() {
+        shared.groups.put_all(list.groups)?;
+    }
+    Ok(Some(success(request)))
+}
+
+/// Lets a group read a topic or not, if the request says which, and tells what holds now.
+pub(super) fn forbidden(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: UpdateGroupForbiddenRequest = request.header()?;
+    let (group, topic) = (header.group, header.topic);
+    if let Some(readable) = header.readable {
+        names::check_group(&group)
+            .and_then(|()| names::check_topic(&topic))
+            .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+        shared.groups.set_readable(&group, &topic, readable)?;
+    }
+    let body = GroupForbidden {
+        readable: !shared.groups.is_read_forbidden(&group, &topic),
+        group,
+        topic,
+    };
+    Ok(Some(success(request).with_body(body.encode())))
+}
+
+/// Sets how a group gets its messages of a topic.
+pub(super) fn set_request_mode(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let mode = GroupRequestMode::decode(&request.body)?;
+    let (topic, group) = (&mode.topic, &mode.consumer_group);
+    if topic.starts_with(names::RETRY_PREFIX) {
+        let remark = "retry topic is not allowed to set mode";
+        return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
+    }
+    if shared.topics.get(topic).is_none() {
+        let remark = format!("topic[{topic}] not exist");
+        return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
+    }
+    if shared.groups.get(group).is_none() {
+        let remark = "subscription group does not exist";
+        return Err(Refusal::new(
+            ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
+            remark,
+        ));
+    }
+    let file = &shared.files.request_mode;
+    let mut table = file.load(RequestModeTable::decode)?.unwrap_or_default();
+    let groups = table.modes.entry(topic.clone()).or_default();
+    groups.insert(group.clone(), mode.clone());
+    file.save(&table.encode_as(Flavour::Pretty))?;
     Ok(Some(success(request)))
 }
 
@@ -68,16 +127,4 @@ pub(super) fn all(shared: &Arc<Shared>, request: &Command) -> Answer {
 pub(super) fn all_offsets(shared: &Arc<Shared>, request: &Command) -> Answer {
     let table = offset::table(shared);
     Ok(Some(success(request).with_body(table.encode_wire())))
-}
-
-/// The groups that consume a topic: those connected and those that committed offsets.
-pub(super) fn consumed_by(shared: &Arc<Shared>, request: &Command) -> Answer {
-    let header: QueryTopicConsumeByWhoRequest = request.header()?;
-    let online = shared.consumers.read().groups_of_topic(&header.topic);
-    let committed = shared.offsets.groups_of(&header.topic);
-    let groups: BTreeSet<String> = online.into_iter().chain(committed).collect();
-    let list = GroupList {
-        groups: groups.into_iter().collect(),
-    };
-    Ok(Some(success(request).with_body(list.encode())))
 }

@@ -7,17 +7,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::broker::clients::Member;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
-use crate::config::ServerSettings as _;
-use crate::protocol::body::connection::{Connection, ConsumerConnection, ProducerConnection};
-use crate::protocol::body::consume_stats::{ConsumeStats, OffsetWrapper};
+use crate::protocol::body::connection::{
+    Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable,
+};
 use crate::protocol::body::kv_table::KvTable;
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::body::topic_stats::{TopicOffset, TopicStatsTable};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
-use crate::protocol::request::admin::GetBrokerConfigResponse;
 use crate::protocol::request::group::{
-    GetConsumeStatsRequest, GetConsumerConnectionListRequest, GetProducerConnectionListRequest,
+    GetConsumerConnectionListRequest, GetProducerConnectionListRequest,
 };
 use crate::protocol::request::topic::GetTopicStatsInfoRequest;
 use crate::protocol::version;
@@ -162,20 +161,7 @@ fn replication(shared: &Shared, table: &mut BTreeMap<String, String>) {
     );
 }
 
-pub(super) fn broker_config(shared: &Arc<Shared>, request: &Command) -> Answer {
-    let config = shared.config();
-    let header = GetBrokerConfigResponse {
-        version: shared.topics.data_version().to_text(),
-    };
-    let text = config.to_properties().to_body();
-    Ok(Some(
-        success(request)
-            .with_header(&header)
-            .with_body(text.into_bytes()),
-    ))
-}
-
-fn named(shared: &Shared, queue: &Queue) -> MessageQueue {
+pub(super) fn named(shared: &Shared, queue: &Queue) -> MessageQueue {
     MessageQueue {
         topic: queue.topic().to_owned(),
         broker_name: shared.config().broker_name.clone(),
@@ -184,7 +170,7 @@ fn named(shared: &Shared, queue: &Queue) -> MessageQueue {
 }
 
 /// The store time of the message at `offset - 1`, 0 when there is none.
-fn time_before(shared: &Shared, queue: &Arc<Queue>, offset: i64) -> i64 {
+pub(super) fn time_before(shared: &Shared, queue: &Arc<Queue>, offset: i64) -> i64 {
     shared.store.store_time_ms(queue, offset - 1).unwrap_or(0)
 }
 
@@ -214,39 +200,6 @@ pub(super) fn topic_stats(shared: &Arc<Shared>, request: &Command) -> Answer {
     let body = TopicStatsTable {
         offsets,
         topic_put_tps: 0.0,
-    };
-    Ok(Some(success(request).with_body(body.encode())))
-}
-
-pub(super) fn consume_stats(shared: &Arc<Shared>, request: &Command) -> Answer {
-    let header: GetConsumeStatsRequest = request.header()?;
-    let group = &header.consumer_group;
-    let topics = match header.topic.filter(|topic| !topic.is_empty()) {
-        Some(topic) => vec![topic],
-        None => shared.offsets.topics_of(group),
-    };
-    let mut offsets = Vec::new();
-    for name in topics {
-        let Some(topic) = shared.topics.get(&name) else {
-            continue;
-        };
-        for queue_id in 0..topic.read_queue_nums {
-            let queue = shared.store.queue(&name, queue_id);
-            let broker_offset = queue.max_offset().max(0);
-            let committed = shared.offsets.query(&name, group, queue_id);
-            let consumer_offset = committed.unwrap_or(0);
-            let row = OffsetWrapper {
-                broker_offset,
-                consumer_offset,
-                pull_offset: consumer_offset,
-                last_timestamp: time_before(shared, &queue, consumer_offset).max(0),
-            };
-            offsets.push((named(shared, &queue), row));
-        }
-    }
-    let body = ConsumeStats {
-        consume_tps: 0.0,
-        offsets,
     };
     Ok(Some(success(request).with_body(body.encode())))
 }
@@ -293,4 +246,26 @@ pub(super) fn producer_connections(shared: &Arc<Shared>, request: &Command) -> A
     Ok(Some(
         success(request).with_body(ProducerConnection { connections }.encode()),
     ))
+}
+
+/// Every producer group with its clients.
+pub(super) fn all_producers(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let (now_ms, wall_ms) = (shared.clock.monotonic_ms(), shared.clock.wall_ms());
+    let info = |member: &Member| ProducerInfo {
+        client_id: member.client_id.clone(),
+        language: member.language,
+        last_update_timestamp_ms: wall_ms
+            .saturating_sub_unsigned(now_ms.saturating_sub(member.seen_ms)),
+        // As Java shows an address that has no name.
+        remote_ip: format!("/{}", member.address),
+        version: member.version,
+    };
+    let producers = shared.producers.lock();
+    let groups = producers
+        .groups()
+        .map(|(group, members)| (group.to_owned(), members.map(info).collect()));
+    let table = ProducerTable {
+        groups: groups.collect(),
+    };
+    Ok(Some(success(request).with_body(table.encode())))
 }
