@@ -14,19 +14,32 @@ const SHORT_DELAYS: (&str, &str) = (
 );
 
 /// Runs a suite against a nameserver and two masters, and passes its lines on.
-fn run_suite(name: &str, suite: impl FnOnce(&Cluster, &Workspace) -> Command) {
+fn run_suite(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) {
     let _alone = exclusive();
-    let workspace = Workspace::new();
-    let settings = [SHORT_DELAYS, ("enablePropertyFilter", "true")];
-    let cluster = Cluster::start(Maker::under_test(), &workspace, &settings);
-    let mut command = suite(&cluster, &workspace);
-    let (passed, text) = run(name, &mut command, &workspace.folder(name), LIMIT);
+    let (passed, text) = run_once(name, &suite);
+    let crashed = text.contains("panic: send on closed channel") && text.contains("putMessage");
+    let (passed, text) = if crashed {
+        // A race in the Go client: a push consumer that is shut down closes the channel of a queue
+        // to which an answered pull still writes (consumer.go:302, process_queue.go:128).
+        println!("{name}: the client crashed at a shutdown; once more:\n{text}");
+        run_once(name, &suite)
+    } else {
+        (passed, text)
+    };
     println!("{text}");
     let failures: Vec<&str> = text
         .lines()
         .filter(|line| !line.starts_with("ok "))
         .collect();
     assert!(passed, "{name}:\n{}", failures.join("\n"));
+}
+
+fn run_once(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) -> (bool, String) {
+    let workspace = Workspace::new();
+    let settings = [SHORT_DELAYS, ("enablePropertyFilter", "true")];
+    let cluster = Cluster::start(Maker::under_test(), &workspace, &settings);
+    let mut command = suite(&cluster, &workspace);
+    run(name, &mut command, &workspace.folder(name), LIMIT)
 }
 
 fn java_suite(version: &str, options: &[&str], arguments: &[&str]) {

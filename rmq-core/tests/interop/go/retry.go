@@ -117,7 +117,7 @@ func retryDeadLetter(s *scope) {
 }
 
 // requestReply: the Go client makes itself known to the broker only a while after its start, so a
-// reply may have to be sent again.
+// reply may have to be sent again. Its CreateReplyMessage reads the body as properties and drops it.
 func requestReply(s *scope) {
 	topic := s.topic(2)
 	replier := s.producer()
@@ -129,10 +129,11 @@ func requestReply(s *scope) {
 		for _, message := range messages {
 			answer := append([]byte("echo "), message.Body...)
 			for tries := 0; tries < 20; tries++ {
-				reply, err := consumer.CreateReplyMessage(message, answer)
+				reply, err := consumer.CreateReplyMessage(message, nil)
 				if err != nil {
 					break
 				}
+				reply.Body = answer
 				result, err := replier.SendSync(ctx, reply)
 				if err == nil && result.Status == primitive.SendOK {
 					break
