@@ -117,7 +117,7 @@ func retryDeadLetter(s *scope) {
 }
 
 // requestReply: the Go client makes itself known to the broker only a while after its start, so a
-// reply may have to be sent again. Its CreateReplyMessage reads the body as properties and drops it.
+// reply may have to be sent again. Its CreateReplyMessage drops the body.
 func requestReply(s *scope) {
 	topic := s.topic(2)
 	replier := s.producer()
