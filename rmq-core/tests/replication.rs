@@ -51,8 +51,17 @@ impl Group {
     }
 
     fn edited(role: BrokerRole, flush: FlushDiskType, edit: fn(&mut BrokerConfig)) -> Self {
+        Self::at(NamesrvConfig::embedded_defaults(), role, flush, edit)
+    }
+
+    fn at(
+        nameserver: NamesrvConfig,
+        role: BrokerRole,
+        flush: FlushDiskType,
+        edit: fn(&mut BrokerConfig),
+    ) -> Self {
         let mut group = Self {
-            nameserver: NameServer::start(NamesrvConfig::embedded_defaults()).unwrap(),
+            nameserver: NameServer::start(nameserver).unwrap(),
             master: None,
             slave: None,
             master_files: Storage::temporary().unwrap(),
@@ -588,6 +597,34 @@ fn a_slave_becomes_a_master_by_being_started_as_one() {
     assert_eq!(receipt.queue_offset, end);
     let expected = [before, vec!["after".to_owned()]].concat();
     assert_eq!(group.bodies(&group.master(), "T"), expected);
+}
+
+#[test]
+fn a_slave_is_told_of_its_master_between_registrations() {
+    let mut nameserver = NamesrvConfig::embedded_defaults();
+    nameserver.notify_min_broker_id_changed = true;
+    let mut group = Group::at(
+        nameserver,
+        BrokerRole::AsyncMaster,
+        FlushDiskType::AsyncFlush,
+        // Longer than anything here is waited for.
+        |config| config.register_interval_ms = 60_000,
+    );
+    group.create_topic("T");
+    group.start_slave();
+    group.catch_up();
+    let slave = group.slave();
+    let lowest = |group: &Group| group.runtime_info(&slave)["rmq.minBrokerId"].clone();
+    assert_eq!(lowest(&group), "0");
+    let master = group.master.take().unwrap();
+    master.close(ANSWER).unwrap();
+    until("the slave has the lowest id", || lowest(&group) == "1");
+    // The master comes back at another address.
+    group.start_master();
+    until("the master has it again", || lowest(&group) == "0");
+    group.send("T", "after");
+    group.catch_up();
+    assert_eq!(group.bodies(&slave, "T"), ["after"]);
 }
 
 #[test]
