@@ -13,6 +13,13 @@ const SHORT_DELAYS: (&str, &str) = (
     "1s 2s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 2s 3s",
 );
 
+/// Transactions that tests can wait for: when, how often and how many times producers are asked.
+const SHORT_TRANSACTIONS: [(&str, &str); 3] = [
+    ("transactionTimeOut", "2000"),
+    ("transactionCheckInterval", "1000"),
+    ("transactionCheckMax", "4"),
+];
+
 /// Runs a suite against a nameserver and two masters, and passes its lines on.
 fn run_suite(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) {
     let _alone = exclusive();
@@ -36,7 +43,8 @@ fn run_suite(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) {
 
 fn run_once(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) -> (bool, String) {
     let workspace = Workspace::new();
-    let settings = [SHORT_DELAYS, ("enablePropertyFilter", "true")];
+    let mut settings = vec![SHORT_DELAYS, ("enablePropertyFilter", "true")];
+    settings.extend(SHORT_TRANSACTIONS);
     let cluster = Cluster::start(Maker::under_test(), &workspace, &settings);
     let mut command = suite(&cluster, &workspace);
     run(name, &mut command, &workspace.folder(name), LIMIT)

@@ -32,6 +32,8 @@ func scenarios() []scenario {
 		{"retry_concurrent", 2 * time.Minute, retryConcurrent},
 		{"retry_dead_letter", 2 * time.Minute, retryDeadLetter},
 		{"delay_levels", time.Minute, delayLevels},
+		{"transaction_ends", time.Minute, transactionEnds},
+		{"transaction_other_producer", time.Minute, transactionOtherProducer},
 		{"request_reply", 2 * time.Minute, requestReply},
 		{"request_timeout", time.Minute, requestTimeout},
 		{"push_long_polling", time.Minute, pushLongPolling},

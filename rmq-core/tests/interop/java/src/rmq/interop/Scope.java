@@ -20,6 +20,7 @@ import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -80,7 +81,12 @@ final class Scope implements AutoCloseable {
         return configured(new DefaultMQProducer(name("traced"), null, true, null));
     }
 
-    private DefaultMQProducer configured(DefaultMQProducer producer) {
+    /** A producer of transactions in that group, not started. */
+    TransactionMQProducer newTransactional(String group) {
+        return configured(new TransactionMQProducer(group));
+    }
+
+    private <P extends DefaultMQProducer> P configured(P producer) {
         configure(producer, "producer");
         producer.setSendMsgTimeout(10_000);
         producer.setRetryTimesWhenSendFailed(0);

@@ -33,6 +33,7 @@ public final class Suite {
         all.addAll(PushScenarios.all());
         all.addAll(RebalanceScenarios.all());
         all.addAll(RetryScenarios.all());
+        all.addAll(TransactionScenarios.all());
         all.addAll(DelayScenarios.all());
         all.addAll(RequestScenarios.all());
         all.addAll(SendScenarios.all());
