@@ -24,6 +24,7 @@ use rmq_core::protocol::body::topic::TopicTable;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
 use rmq_core::protocol::message::batch::BatchMessage;
+use rmq_core::protocol::request::ha::NotifyMinBrokerIdChangeRequest;
 use rmq_core::protocol::request::pull::{FLAG_SUSPEND, PullRequest};
 use rmq_core::protocol::request::send::SendRequest;
 use rmq_core::protocol::request::topic::{CreateTopicRequest, DeleteTopicRequest};
@@ -51,17 +52,8 @@ impl Group {
     }
 
     fn edited(role: BrokerRole, flush: FlushDiskType, edit: fn(&mut BrokerConfig)) -> Self {
-        Self::at(NamesrvConfig::embedded_defaults(), role, flush, edit)
-    }
-
-    fn at(
-        nameserver: NamesrvConfig,
-        role: BrokerRole,
-        flush: FlushDiskType,
-        edit: fn(&mut BrokerConfig),
-    ) -> Self {
         let mut group = Self {
-            nameserver: NameServer::start(nameserver).unwrap(),
+            nameserver: NameServer::start(NamesrvConfig::embedded_defaults()).unwrap(),
             master: None,
             slave: None,
             master_files: Storage::temporary().unwrap(),
@@ -600,31 +592,27 @@ fn a_slave_becomes_a_master_by_being_started_as_one() {
 }
 
 #[test]
-fn a_slave_is_told_of_its_master_between_registrations() {
-    let mut nameserver = NamesrvConfig::embedded_defaults();
-    nameserver.notify_min_broker_id_changed = true;
-    let mut group = Group::at(
-        nameserver,
-        BrokerRole::AsyncMaster,
-        FlushDiskType::AsyncFlush,
-        // Longer than anything here is waited for.
-        |config| config.register_interval_ms = 60_000,
-    );
-    group.create_topic("T");
+fn a_slave_takes_a_nameservers_word_for_the_lowest_id() {
+    let mut group = Group::new(BrokerRole::AsyncMaster, FlushDiskType::AsyncFlush);
     group.start_slave();
-    group.catch_up();
     let slave = group.slave();
-    let lowest = |group: &Group| group.runtime_info(&slave)["rmq.minBrokerId"].clone();
-    assert_eq!(lowest(&group), "0");
-    let master = group.master.take().unwrap();
-    master.close(ANSWER).unwrap();
-    until("the slave has the lowest id", || lowest(&group) == "1");
-    // The master comes back at another address.
-    group.start_master();
-    until("the master has it again", || lowest(&group) == "0");
-    group.send("T", "after");
-    group.catch_up();
-    assert_eq!(group.bodies(&slave, "T"), ["after"]);
+    let told = |name: &str| {
+        let word = NotifyMinBrokerIdChangeRequest {
+            min_broker_id: Some(1),
+            broker_name: Some(name.to_owned()),
+            min_broker_addr: Some(slave.clone()),
+            offline_broker_addr: None,
+            ha_broker_addr: None,
+        };
+        let request = Command::request(RequestCode::NOTIFY_MIN_BROKER_ID_CHANGE, &word);
+        assert_eq!(group.ask(&slave, request).code, 0);
+        group.runtime_info(&slave)["rmq.minBrokerId"].clone()
+    };
+    until("the slave knows its master", || {
+        group.runtime_info(&slave)["rmq.minBrokerId"] == "0"
+    });
+    assert_eq!(told("broker-b"), "0", "another group's");
+    assert_eq!(told("broker-a"), "1");
 }
 
 #[test]
