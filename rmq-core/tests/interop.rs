@@ -19,6 +19,8 @@ mod metadata;
 mod mixed;
 #[path = "interop/nameservers.rs"]
 mod nameservers;
+#[path = "interop/ordered.rs"]
+mod ordered;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "interop/replication.rs"]

@@ -179,4 +179,40 @@ mod tests {
         locks.expire(LOCK_LIVE_MS + 1);
         assert!(locks.groups.is_empty());
     }
+
+    #[test]
+    fn a_dead_owner_keeps_its_queue_until_its_lock_expires_and_a_stopped_one_hands_it_over() {
+        let mut locks = QueueLocks::new(LOCK_LIVE_MS);
+        locks.lock("g", vec![queue(0)], "dead", 1_000);
+        locks.lock("g", vec![queue(1)], "stopped", 1_000);
+        for now_ms in (2_000..=61_000).step_by(1_000) {
+            assert_eq!(locks.lock("g", vec![queue(0)], "heir", now_ms), vec![]);
+            // Looking for what expired does not shorten it.
+            locks.expire(now_ms);
+        }
+        assert_eq!(
+            locks.lock("g", vec![queue(0)], "heir", 61_001),
+            vec![queue(0)]
+        );
+        assert_eq!(locks.lock("g", vec![queue(0)], "dead", 61_002), vec![]);
+        let mut locks = QueueLocks::new(LOCK_LIVE_MS);
+        locks.lock("g", vec![queue(1)], "stopped", 1_000);
+        locks.unlock("g", &[queue(1)], "stopped");
+        assert_eq!(
+            locks.lock("g", vec![queue(1)], "heir", 1_001),
+            vec![queue(1)]
+        );
+    }
+
+    #[test]
+    fn a_changed_life_counts_for_locks_that_are_held() {
+        let mut locks = QueueLocks::new(LOCK_LIVE_MS);
+        locks.lock("g", vec![queue(0)], "a", 0);
+        assert_eq!(locks.lock("g", vec![queue(0)], "b", 6_000), vec![]);
+        locks.configure(5_000);
+        assert!(!locks.is_locked("g", 6_000));
+        assert_eq!(locks.lock("g", vec![queue(0)], "b", 6_000), vec![queue(0)]);
+        // A clock that seems to stand still or go back expires nothing.
+        assert_eq!(locks.lock("g", vec![queue(0)], "a", 0), vec![]);
+    }
 }

@@ -429,7 +429,9 @@ impl Namesrv {
 
     pub(crate) fn start(&mut self) {
         let config = self.dir.join("namesrv.conf");
-        write_config(&config, &[("listenPort".to_owned(), self.port.to_string())]);
+        let port = self.port.to_string();
+        let entries = [("listenPort", &*port), ("orderMessageEnable", "true")];
+        write_config(&config, &entries.map(|(k, v)| (k.to_owned(), v.to_owned())));
         let mut command = match self.maker {
             Maker::Rmq => rmq("mqnamesrv", env!("CARGO_BIN_EXE_mqnamesrv")),
             apache_s => apache(

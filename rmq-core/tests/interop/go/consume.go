@@ -50,6 +50,100 @@ func pushOrderly(s *scope) {
 	}
 }
 
+// orderlyHandOver: while two orderly consumers share the queues and one stops, the sequence of each
+// queue goes on without a hole, and nobody is ahead of anybody.
+func orderlyHandOver(s *scope) {
+	topic := s.topic(2)
+	queues := s.queues(topic)
+	client := s.producer(producer.WithQueueSelector(producer.NewManualQueueSelector()))
+	var mutex sync.Mutex
+	begun := map[string][]int{}
+	working := map[string]int{}
+	share := map[int]int{}
+	start := func(number int) rocketmq.PushConsumer {
+		push, err := rocketmq.NewPushConsumer(s.consumerOptions(s.name("g"),
+			consumer.WithConsumerOrder(true), consumer.WithConsumeMessageBatchMaxSize(1))...)
+		must(err, "push consumer")
+		selector := consumer.MessageSelector{Type: consumer.TAG, Expression: "*"}
+		must(push.Subscribe(topic, selector, func(_ context.Context,
+			messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+			for _, message := range messages {
+				key := message.Queue.String()
+				step, _ := strconv.Atoi(string(message.Body))
+				mutex.Lock()
+				begun[key] = append(begun[key], step)
+				working[key]++
+				if working[key] > 1 {
+					begun[key] = append(begun[key], -1)
+				}
+				share[number]++
+				mutex.Unlock()
+				time.Sleep(time.Millisecond)
+				mutex.Lock()
+				working[key]--
+				mutex.Unlock()
+			}
+			return consumer.ConsumeSuccess, nil
+		}), "subscribe")
+		must(push.Start(), "start of the push consumer")
+		return push
+	}
+	given := func(number int) int {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return share[number]
+	}
+	var stop atomic.Bool
+	var sender sync.WaitGroup
+	steps := 0
+	sender.Add(1)
+	go func() {
+		defer sender.Done()
+		for ; !stop.Load(); steps++ {
+			for _, queue := range queues {
+				message := primitive.NewMessage(topic, []byte(strconv.Itoa(steps)))
+				message.Queue = queue
+				sendOk(client, message)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	first := start(1)
+	eventually(30*time.Second, "work of the first", func() bool { return given(1) > 100 })
+	second := start(2)
+	eventually(70*time.Second, "work of the second", func() bool { return given(2) > 100 })
+	must(first.Shutdown(), "shutdown of the first consumer")
+	stop.Store(true)
+	sender.Wait()
+	last := func(key string) int {
+		mutex.Lock()
+		defer mutex.Unlock()
+		highest := -1
+		for _, step := range begun[key] {
+			if step > highest {
+				highest = step
+			}
+		}
+		return highest
+	}
+	for _, queue := range queues {
+		eventually(90*time.Second, "the end of "+queue.String(), func() bool {
+			return last(queue.String()) == steps-1
+		})
+	}
+	must(second.Shutdown(), "shutdown of the second consumer")
+	for key, all := range begun {
+		next := 0
+		for _, step := range all {
+			check(step >= 0, "%s was consumed by two at a time", key)
+			check(step <= next, "%s: step %d when %d was due", key, step, next)
+			if step == next {
+				next++
+			}
+		}
+	}
+}
+
 func pushBroadcast(s *scope) {
 	topic := s.topic(2)
 	all := []*received{{}, {}}

@@ -27,6 +27,7 @@ type scenario struct {
 func scenarios() []scenario {
 	all := []scenario{
 		{"push_orderly", time.Minute, pushOrderly},
+		{"orderly_hand_over", 4 * time.Minute, orderlyHandOver},
 		{"rebalance", 90 * time.Second, rebalance},
 		{"push_restart", time.Minute, pushRestart},
 		{"retry_concurrent", 2 * time.Minute, retryConcurrent},

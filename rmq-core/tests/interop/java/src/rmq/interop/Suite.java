@@ -32,6 +32,7 @@ public final class Suite {
         all.addAll(TopicScenarios.all());
         all.addAll(PushScenarios.all());
         all.addAll(RebalanceScenarios.all());
+        all.addAll(OrderScenarios.all());
         all.addAll(RetryScenarios.all());
         all.addAll(TransactionScenarios.all());
         all.addAll(DelayScenarios.all());
