@@ -1,3 +1,20 @@
 //! L5: the client side of the protocol.
 
+mod instance;
+mod lookup;
+mod names;
+mod options;
+pub mod producer;
 pub mod raw;
+mod routes;
+mod runtime;
+mod scheduler;
+mod wait;
+
+pub use options::ClientOptions;
+pub use producer::{Producer, ProducerOptions, SendOptions, SendResult, Target};
+pub use raw::SendStatus;
+
+pub use crate::protocol::body::message_queue::MessageQueue;
+pub use crate::protocol::message::sysflag::Compression;
+pub use crate::protocol::message::user::Message;

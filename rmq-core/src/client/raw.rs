@@ -45,6 +45,10 @@ pub struct SendReceipt {
     pub queue_id: i32,
     /// Its place in that queue.
     pub queue_offset: i64,
+    /// The transaction's id, of a half message.
+    pub transaction_id: Option<String>,
+    /// With it a timed message can be recalled.
+    pub recall_handle: Option<String>,
 }
 
 /// What a pull brought.
@@ -111,18 +115,23 @@ pub fn send(
     body: Bytes,
     timeout: Duration,
 ) -> Result<SendReceipt> {
-    const OP: &str = "send message";
     let code = match header.batch {
         true => RequestCode::SEND_BATCH_MESSAGE,
         false => RequestCode::SEND_MESSAGE_V2,
     };
     let reply = client.call(broker, header.command(code).with_body(body), timeout)?;
+    receipt(broker, &reply)
+}
+
+/// Reads what a broker answered to a send.
+pub(crate) fn receipt(broker: &str, reply: &Command) -> Result<SendReceipt> {
+    const OP: &str = "send message";
     let status = match reply.response_code() {
         ResponseCode::SUCCESS => SendStatus::Ok,
         ResponseCode::FLUSH_DISK_TIMEOUT => SendStatus::FlushDiskTimeout,
         ResponseCode::FLUSH_SLAVE_TIMEOUT => SendStatus::FlushSlaveTimeout,
         ResponseCode::SLAVE_NOT_AVAILABLE => SendStatus::SlaveNotAvailable,
-        _ => return Err(remote(OP, broker, &reply)),
+        _ => return Err(remote(OP, broker, reply)),
     };
     let response =
         SendResponse::decode(&reply.ext).map_err(|error| malformed(OP, broker, error))?;
@@ -131,6 +140,8 @@ pub fn send(
         msg_id: response.msg_id.to_owned(),
         queue_id: response.queue_id,
         queue_offset: response.queue_offset,
+        transaction_id: response.transaction_id.map(str::to_owned),
+        recall_handle: response.recall_handle.map(str::to_owned),
     })
 }
 

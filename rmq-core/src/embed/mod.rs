@@ -14,5 +14,10 @@ pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use namesrv::NameServer;
 pub use storage::Storage;
 
+pub use crate::client::{
+    ClientOptions, Compression, Message, MessageQueue, Producer, ProducerOptions, SendOptions,
+    SendResult, SendStatus, Target,
+};
+
 pub use crate::base::{Error, ErrorKind, Result};
 pub use crate::config::{BrokerConfig, FlushDiskType, NamesrvConfig, Properties, ServerSettings};

@@ -20,6 +20,15 @@ const ADDRESSES: u32 = 1 << 20;
 /// Host names being looked up at a time.
 const LOOKUPS: usize = 8;
 
+/// Between `host:port` and what tells several connections to it apart.
+const LANE_MARK: char = '#';
+
+/// The part of an address that is connected to.
+pub(crate) fn endpoint(name: &str) -> &str {
+    name.split_once(LANE_MARK)
+        .map_or(name, |(endpoint, _)| endpoint)
+}
+
 /// Where an address is on its way to a connection.
 #[derive(Debug)]
 pub(crate) enum Phase {
@@ -41,7 +50,7 @@ pub(crate) struct Waiting {
     pub(crate) frame: Vec<u8>,
 }
 
-/// One address, as `host:port`.
+/// One address, as `host:port` or `host:port#lane`.
 #[derive(Debug)]
 pub(crate) struct Address {
     pub(crate) name: Arc<str>,
@@ -107,7 +116,7 @@ impl Address {
         Error::new(
             ErrorKind::Unreachable,
             op,
-            format!("{}: {}", self.name, self.failure),
+            format!("{}: {}", endpoint(&self.name), self.failure),
         )
     }
 }
@@ -180,6 +189,14 @@ impl Directory {
         self.addresses.get_mut(key)
     }
 
+    /// The connection of an address, if there is one.
+    pub(crate) fn connection(&self, name: &str) -> Option<ConnectionId> {
+        match self.addresses.get(*self.by_name.get(name)?)?.phase {
+            Phase::Open(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
     /// The address that a connection belongs to.
     pub(crate) fn of(&self, conn: ConnectionId) -> Option<Key> {
         self.by_conn.get(&conn).copied()
@@ -219,11 +236,11 @@ impl Directory {
         let permit = Permit::take(&self.lookups, LOOKUPS);
         let permit =
             permit.ok_or_else(|| Error::new(ErrorKind::Busy, OP, "too many look-ups under way"))?;
-        let name = Arc::clone(name);
+        let name = endpoint(name).to_owned();
         thread::spawn(format!("rmq-{client}-dns"), move || {
             let found = name
                 .to_socket_addrs()
-                .map_err(|e| Error::io(OP, &*name, e))
+                .map_err(|e| Error::io(OP, &name, e))
                 .map(distinct);
             drop(permit);
             done(found);

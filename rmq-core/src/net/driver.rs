@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::calls::{Call, Calls, Permit, fail_all, guard};
 use super::client::{CALL, PushedRequest};
-use super::connector::{Address, Directory, Phase, Waiting};
+use super::connector::{Address, Directory, Phase, Waiting, endpoint};
 use super::mailbox::ReactorHandle;
 use super::{CloseReason, ConnectionId, Handler, Io, Peer};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -57,6 +57,10 @@ pub(crate) enum Submission {
     Resolved {
         address: Key,
         found: Result<Vec<SocketAddr>>,
+    },
+    /// Ends the connection of an address.
+    Disconnect {
+        addr: Arc<str>,
     },
     Close {
         deadline: Duration,
@@ -119,6 +123,11 @@ impl Driver {
                 }
                 Err(e) => self.down(io.now(), address, e.to_string()),
             },
+            Submission::Disconnect { addr } => {
+                if let Some(conn) = self.directory.connection(&addr) {
+                    io.close(conn);
+                }
+            }
             Submission::Close { deadline } => {
                 fail_all(self.calls.take_all(), |_| closed(CALL));
                 // Only now: what was submitted before may still need a connection.
@@ -187,7 +196,7 @@ impl Driver {
         let Some(address) = self.directory.get_mut(key) else {
             return;
         };
-        if let Ok(target) = address.name.parse::<SocketAddr>() {
+        if let Ok(target) = endpoint(&address.name).parse::<SocketAddr>() {
             return self.connect(io, key, vec![target], String::new());
         }
         address.phase = Phase::Resolving;
@@ -361,7 +370,7 @@ impl Handler for Driver {
                 .directory
                 .get(address)
                 .map_or("", |address| &address.name);
-            let error = timed_out(call.code, name, call.timeout);
+            let error = timed_out(call.code, endpoint(name), call.timeout);
             call.finish(Err(error));
         }
         self.calls.next_deadline()
@@ -415,7 +424,7 @@ fn refuse(call: Option<(i32, Call)>, error: Error) {
 }
 
 fn too_much_waits(address: &Address) -> Error {
-    let context = format!("{}: too much waits to be written", address.name);
+    let context = format!("{}: too much waits to be written", endpoint(&address.name));
     Error::new(ErrorKind::Busy, CALL, context)
 }
 

@@ -61,13 +61,15 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// All that the pure codec may use: no file, socket, clock, thread or log is among it.
-const PROTOCOL_CRATES: [&str; 12] = [
+const PROTOCOL_CRATES: [&str; 14] = [
     "alloc",
     "bytes",
     "core",
     "crate",
     "crc32fast",
     "flate2",
+    "lz4_flex",
+    "ruzstd",
     "serde",
     "serde_json",
     "std",

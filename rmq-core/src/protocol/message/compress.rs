@@ -1,10 +1,13 @@
-//! Compression of bodies. The zlib format is read and written; the others are named in the error.
+//! Compression of bodies: the formats that RocketMQ's clients write.
 
 use std::fmt;
 use std::io::{Read, Write};
 
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::sysflag::{self, Compression};
 use crate::base::error::{Error, ErrorKind};
@@ -14,11 +17,12 @@ pub const DEFAULT_LEVEL: u32 = 5;
 /// The best and slowest level.
 pub const BEST_LEVEL: u32 = 9;
 
+/// Most bytes that a Zstandard frame may ask its reader to look back.
+const ZSTD_WINDOW_MAX_BYTES: u64 = 16 << 20;
+
 /// Why bytes were not inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompressError {
-    /// This build has no code for the compressor.
-    Unsupported(Compression),
     /// The flag names no compressor.
     Unknown(u8),
     /// The bytes inflate to more than this.
@@ -33,7 +37,6 @@ pub enum CompressError {
 impl fmt::Display for CompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported(kind) => write!(f, "{} compression is not supported", kind.name()),
             Self::Unknown(bits) => write!(f, "{bits} names no compression"),
             Self::TooLong { max } => write!(f, "inflates to more than {max} bytes"),
             Self::Corrupt => f.write_str("is not what was compressed"),
@@ -48,7 +51,7 @@ impl From<CompressError> for Error {
         let kind = match error {
             CompressError::TooLong { .. } => ErrorKind::Limit,
             CompressError::Corrupt => ErrorKind::Corrupt,
-            CompressError::Unsupported(_) | CompressError::Unknown(_) => ErrorKind::Invalid,
+            CompressError::Unknown(_) => ErrorKind::Invalid,
         };
         Self::new(kind, "inflate", error.to_string())
     }
@@ -65,13 +68,36 @@ pub fn deflate(bytes: &[u8], level: u32) -> Vec<u8> {
         .expect("writing to memory cannot fail")
 }
 
+/// Compresses to a format; `level` is 0 to 9 and means something to zlib alone.
+#[must_use]
+pub fn compress(kind: Compression, bytes: &[u8], level: u32) -> Vec<u8> {
+    match kind {
+        Compression::Zlib => deflate(bytes, level),
+        Compression::Lz4 => {
+            let mut encoder = FrameEncoder::new(Vec::with_capacity(bytes.len() / 2));
+            let written = encoder.write_all(bytes);
+            written.expect("writing to memory cannot fail");
+            encoder.finish().expect("writing to memory cannot fail")
+        }
+        Compression::Zstd => compress_to_vec(bytes, CompressionLevel::Fastest),
+    }
+}
+
 /// Inflates the zlib format to at most `max_bytes`.
 pub fn inflate(bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>, CompressError> {
+    read_all(ZlibDecoder::new(bytes), bytes.len(), max_bytes)
+}
+
+fn read_all(
+    decoder: impl Read,
+    packed_len: usize,
+    max_bytes: usize,
+) -> Result<Vec<u8>, CompressError> {
     let limit = u64::try_from(max_bytes)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
-    let mut out = Vec::with_capacity(bytes.len().saturating_mul(3).min(max_bytes));
-    ZlibDecoder::new(bytes)
+    let mut out = Vec::with_capacity(packed_len.saturating_mul(3).min(max_bytes));
+    decoder
         .take(limit)
         .read_to_end(&mut out)
         .map_err(|_| CompressError::Corrupt)?;
@@ -92,7 +118,19 @@ pub fn inflate_body(
     }
     match sysflag::compression(sys_flag) {
         Ok(Compression::Zlib) => inflate(body, max_bytes).map(Some),
-        Ok(other) => Err(CompressError::Unsupported(other)),
+        Ok(Compression::Lz4) => {
+            let inflated = read_all(FrameDecoder::new(body), body.len(), max_bytes)?;
+            // The decoder takes what is shorter than a frame's head for no frame at all.
+            match inflated.is_empty() {
+                true => Err(CompressError::Corrupt),
+                false => Ok(Some(inflated)),
+            }
+        }
+        Ok(Compression::Zstd) => {
+            let decoder = StreamingDecoder::new_with_max_window_size(body, ZSTD_WINDOW_MAX_BYTES);
+            let decoder = decoder.map_err(|_| CompressError::Corrupt)?;
+            read_all(decoder, body.len(), max_bytes).map(Some)
+        }
         Err(bits) => Err(CompressError::Unknown(bits)),
     }
 }
@@ -144,11 +182,23 @@ mod tests {
             inflate_body(&bytes, flag | Compression::Zlib.bits(), 10),
             Ok(Some(b"x".to_vec()))
         );
-        for kind in [Compression::Lz4, Compression::Zstd] {
+        let text = b"round and round and round and round".repeat(9);
+        for kind in [Compression::Lz4, Compression::Zstd, Compression::Zlib] {
+            let packed = compress(kind, &text, DEFAULT_LEVEL);
+            let flag = flag | kind.bits();
+            assert!(packed.len() < text.len(), "{kind:?}");
             assert_eq!(
-                inflate_body(&bytes, flag | kind.bits(), 10),
-                Err(CompressError::Unsupported(kind))
+                inflate_body(&packed, flag, text.len()),
+                Ok(Some(text.clone()))
             );
+            let max = text.len() - 1;
+            assert_eq!(
+                inflate_body(&packed, flag, max),
+                Err(CompressError::TooLong { max })
+            );
+            assert_eq!(inflate_body(b"junk", flag, 9), Err(CompressError::Corrupt));
+            let cut = &packed[..packed.len() / 2];
+            assert!(inflate_body(cut, flag, text.len()).is_err(), "{kind:?}");
         }
         assert_eq!(
             inflate_body(&bytes, flag | 0x700, 10),

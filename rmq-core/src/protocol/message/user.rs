@@ -110,6 +110,21 @@ impl Message {
             .unwrap_or(0)
     }
 
+    /// Has the broker deliver the message after the time of one of its delay levels, from 1.
+    pub fn set_delay_level(&mut self, level: i32) -> &mut Self {
+        self.set_property(names::DELAY, level.to_string())
+    }
+
+    /// Has the broker deliver the message at this time, ms since the epoch.
+    pub fn set_deliver_at_ms(&mut self, deliver_at_ms: i64) -> &mut Self {
+        self.set_property(names::TIMER_DELIVER_MS, deliver_at_ms.to_string())
+    }
+
+    /// Has the broker deliver the message this long after it was stored, ms.
+    pub fn set_delay_ms(&mut self, delay_ms: u64) -> &mut Self {
+        self.set_property(names::TIMER_DELAY_MS, delay_ms.to_string())
+    }
+
     /// Whether the broker is to answer only after flush and replication.
     #[must_use]
     pub fn waits_for_store(&self) -> bool {

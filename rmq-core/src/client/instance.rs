@@ -1,0 +1,332 @@
+//! One handle's view of its cluster: nameservers, routes, brokers, heartbeats.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::lookup::Lookup;
+use super::options::ClientOptions;
+use super::routes::{RouteTable, TopicRoute};
+use super::runtime::{Runtime, lane_address};
+use super::wait::Pending;
+use crate::base::{Error, ErrorKind, Result};
+use crate::net::PushedRequest;
+use crate::protocol::body::heartbeat::{ConsumerData, HeartbeatData, ProducerData};
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::request::heartbeat::UnregisterClientRequest;
+
+/// Routes are looked at this often for whether they are to be asked for again.
+const ROUTE_TICK: Duration = Duration::from_millis(500);
+
+/// The producer or consumer that an instance belongs to.
+pub(crate) trait Member: Send + Sync {
+    /// The groups that brokers are told of.
+    fn groups(&self) -> (Vec<ProducerData>, Vec<ConsumerData>);
+
+    /// A broker asks for something. Called by the event loop: must not block.
+    fn asked(&self, request: PushedRequest);
+}
+
+pub(crate) type RouteDone = Box<dyn FnOnce(Result<Arc<TopicRoute>>) + Send>;
+
+/// One handle's view of its cluster.
+pub(crate) struct Instance {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) client_id: String,
+    pub(crate) options: ClientOptions,
+    /// Queues of a topic that does not exist yet; `None` when it must exist.
+    pub(crate) new_topic_queue_nums: Option<i32>,
+    pub(crate) nameservers: Vec<String>,
+    /// Index of the nameserver that is asked first.
+    pub(crate) nameserver: AtomicUsize,
+    pub(crate) routes: Mutex<RouteTable>,
+    /// Who waits for a route that is being asked for.
+    pub(crate) waiting: Mutex<HashMap<String, Vec<RouteDone>>>,
+    lane: u32,
+    member: OnceLock<Weak<dyn Member>>,
+    /// Brokers that know of this client.
+    greeted: Mutex<BTreeSet<String>>,
+    closed: AtomicBool,
+}
+
+impl Instance {
+    pub(crate) fn new(options: ClientOptions, new_topic_queue_nums: Option<i32>) -> Result<Self> {
+        let nameservers = options.nameserver_list()?;
+        let runtime = Runtime::shared()?;
+        let lane = runtime.new_lane();
+        let refresh_interval = Duration::from_millis(options.route_poll_interval_ms.max(1));
+        let routes = RouteTable::new(refresh_interval, options.max_routes);
+        Ok(Self {
+            client_id: client_id(&options, &runtime, lane),
+            options,
+            new_topic_queue_nums,
+            nameservers,
+            nameserver: AtomicUsize::new(0),
+            routes: Mutex::new(routes),
+            waiting: Mutex::default(),
+            lane,
+            member: OnceLock::new(),
+            greeted: Mutex::default(),
+            closed: AtomicBool::new(false),
+            runtime,
+        })
+    }
+
+    /// Begins heartbeats and the refreshing of routes, for `member`.
+    pub(crate) fn start(self: &Arc<Self>, member: Weak<dyn Member>) {
+        // An instance is started once, by the one who made it.
+        let _ = self.member.set(member);
+        self.runtime.add_lane(self.lane, Arc::downgrade(self));
+        let heartbeat = Duration::from_millis(self.options.heartbeat_interval_ms.max(1));
+        repeat(self, heartbeat, Self::greet);
+        repeat(self, ROUTE_TICK, Self::refresh_routes);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.options.request_timeout_ms.max(1))
+    }
+
+    pub(crate) fn asked(&self, request: PushedRequest) {
+        if let Some(member) = self.member.get().and_then(Weak::upgrade) {
+            member.asked(request);
+        }
+    }
+
+    /// Sends a request to a broker over this handle's connection; see `net::Client::call_async`.
+    pub(crate) fn call_async(
+        &self,
+        broker: &str,
+        request: Command,
+        timeout: Duration,
+        done: impl FnOnce(Result<Command>) + Send + 'static,
+    ) {
+        let address = lane_address(broker, self.lane);
+        self.runtime
+            .net
+            .call_async(&address, request, timeout, done);
+    }
+
+    /// Sends a one-way request to a broker over this handle's connection.
+    pub(crate) fn oneway(&self, broker: &str, request: Command) -> Result<()> {
+        let address = lane_address(broker, self.lane);
+        self.runtime.net.oneway(&address, request)
+    }
+
+    /// The address of a broker's master.
+    pub(crate) fn master(&self, broker_name: &str) -> Result<String> {
+        let routes = self.routes.lock();
+        routes
+            .master(broker_name)
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                let context = format!("no master of the broker {broker_name} is known");
+                Error::new(ErrorKind::NotFound, "find broker", context)
+            })
+    }
+
+    /// The route of a topic: at once if it is known, else when a nameserver has answered. `done`
+    /// runs on this thread or on the event loop and must not block.
+    pub(crate) fn route(self: &Arc<Self>, topic: &str, done: RouteDone) {
+        let known = self.routes.lock().get(topic, self.runtime.now());
+        if let Some(route) = known {
+            return done(Ok(route));
+        }
+        let first = {
+            let mut waiting = self.waiting.lock();
+            let waiting = waiting.entry(topic.to_owned()).or_default();
+            waiting.push(done);
+            waiting.len() == 1
+        };
+        if first {
+            Lookup::begin(self, topic);
+        }
+    }
+
+    /// Whether the route of a topic is there.
+    pub(crate) fn knows(&self, topic: &str) -> bool {
+        self.routes.lock().get(topic, self.runtime.now()).is_some()
+    }
+
+    /// What is known of a topic seems wrong: it is asked for again soon.
+    pub(crate) fn doubt(&self, topic: &str) {
+        self.routes.lock().doubt(topic, self.runtime.now());
+    }
+
+    fn refresh_routes(self: &Arc<Self>) {
+        let due = self.routes.lock().due(self.runtime.now());
+        for topic in due {
+            Lookup::begin(self, &topic);
+        }
+    }
+
+    /// What a lookup brought.
+    pub(crate) fn route_arrived(self: &Arc<Self>, topic: &str, found: Result<TopicRoute>) {
+        let now = self.runtime.now();
+        let outcome = match found {
+            Ok(route) => {
+                let changed = self.routes.lock().put(topic, route, now);
+                if changed {
+                    self.greet_new();
+                }
+                Ok(self.routes.lock().get(topic, now))
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::NotFound {
+                    self.routes.lock().remove(topic);
+                }
+                Err(error)
+            }
+        };
+        let waiting = self.waiting.lock().remove(topic).unwrap_or_default();
+        for done in waiting {
+            done(match &outcome {
+                Ok(Some(route)) => Ok(Arc::clone(route)),
+                Ok(None) => Err(Error::new(ErrorKind::NotFound, "get route", topic)),
+                Err(error) => Err(Error::new(error.kind(), error.op(), error.context())),
+            });
+        }
+    }
+
+    /// Tells brokers of this client that do not know of it.
+    fn greet_new(self: &Arc<Self>) {
+        let known = self.greeted.lock().clone();
+        self.greet_where(|address| !known.contains(address));
+    }
+
+    /// Tells every broker that this client lives.
+    pub(crate) fn greet(self: &Arc<Self>) {
+        self.greet_where(|_| true);
+    }
+
+    fn greet_where(self: &Arc<Self>, wanted: impl Fn(&str) -> bool) {
+        let Some(member) = self.member.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        let (producers, consumers) = member.groups();
+        if producers.is_empty() && consumers.is_empty() {
+            return;
+        }
+        // Slaves serve consumers only.
+        let addresses = self.routes.lock().addresses(consumers.is_empty());
+        let data = HeartbeatData {
+            client_id: self.client_id.clone(),
+            producers,
+            consumers,
+            ..HeartbeatData::default()
+        };
+        for address in addresses.iter().filter(|address| wanted(address)) {
+            let request = Command::bare_request(RequestCode::HEART_BEAT).with_body(data.encode());
+            self.greeted.lock().insert(address.clone());
+            let (instance, broker) = (Arc::downgrade(self), address.clone());
+            self.call_async(address, request, self.request_timeout(), move |answer| {
+                let wrong = match answer {
+                    Ok(answer) if answer.response_code() == ResponseCode::SUCCESS => return,
+                    Ok(answer) => answer.remark.unwrap_or_default(),
+                    Err(error) => error.to_string(),
+                };
+                tracing::debug!(%broker, wrong, "a heartbeat was not taken");
+                if let Some(instance) = instance.upgrade() {
+                    instance.greeted.lock().remove(&broker);
+                }
+            });
+        }
+    }
+
+    /// Takes leave of every broker and ends the connections of this handle, within `deadline`. A
+    /// broker that does not answer notices by itself. A second call does nothing.
+    pub(crate) fn close(self: &Arc<Self>, deadline: Duration) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let addresses = std::mem::take(&mut *self.greeted.lock());
+        let pending = Arc::new(Pending::default());
+        for address in &addresses {
+            for request in self.farewells() {
+                pending.enter(usize::MAX);
+                let answered = Arc::clone(&pending);
+                self.call_async(address, request, deadline, move |_| answered.leave());
+            }
+        }
+        if !self.on_runtime_thread() {
+            pending.wait_none(deadline);
+        }
+        self.runtime.remove_lane(self.lane);
+        let known = self.routes.lock().addresses(false);
+        for address in addresses.union(&known) {
+            self.runtime
+                .net
+                .disconnect(&lane_address(address, self.lane));
+        }
+    }
+
+    fn farewells(&self) -> Vec<Command> {
+        let Some(member) = self.member.get().and_then(Weak::upgrade) else {
+            return Vec::new();
+        };
+        let (producers, consumers) = member.groups();
+        let producers = producers.into_iter().map(|p| (Some(p.group_name), None));
+        let consumers = consumers.into_iter().map(|c| (None, Some(c.group_name)));
+        let of = |(producer_group, consumer_group)| UnregisterClientRequest {
+            client_id: self.client_id.clone(),
+            producer_group,
+            consumer_group,
+        };
+        let all = producers.chain(consumers).map(of);
+        all.map(|header| Command::request(RequestCode::UNREGISTER_CLIENT, &header))
+            .collect()
+    }
+
+    /// Whether the calling thread runs a callback of the program: to wait for callbacks there
+    /// would be to wait for itself.
+    pub(crate) fn on_runtime_thread(&self) -> bool {
+        self.runtime.callbacks.is_current() || self.runtime.work.is_current()
+    }
+}
+
+/// Has `act` done now and every `interval`, until the instance is closed or gone.
+fn repeat(instance: &Arc<Instance>, interval: Duration, act: fn(&Arc<Instance>)) {
+    fn again(instance: &Weak<Instance>, interval: Duration, act: fn(&Arc<Instance>)) {
+        let Some(instance) = instance.upgrade().filter(|instance| !instance.is_closed()) else {
+            return;
+        };
+        act(&instance);
+        let weak = Arc::downgrade(&instance);
+        let next = move || again(&weak, interval, act);
+        instance.runtime.work.run_after(interval, next);
+    }
+    again(&Arc::downgrade(instance), interval, act);
+}
+
+/// `address@instance`, and `@unit` if there is one, as brokers show it.
+fn client_id(options: &ClientOptions, runtime: &Runtime, lane: u32) -> String {
+    let ip = match &options.client_ip {
+        Some(ip) => ip.clone(),
+        None => runtime.host_ip.to_string(),
+    };
+    let instance = match &options.instance_name {
+        Some(name) => name.clone(),
+        None => format!("{}#{lane}#{}", std::process::id(), runtime.clock.wall_ms()),
+    };
+    match options.unit_name.as_deref() {
+        Some(unit) if !unit.is_empty() => format!("{ip}@{instance}@{unit}"),
+        _ => format!("{ip}@{instance}"),
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("client_id", &self.client_id)
+            .field("nameservers", &self.nameservers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! What the sends of one producer share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::latency::Latency;
+use super::options::ProducerOptions;
+use super::sending::{OP, Sending};
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::instance::{Instance, Member};
+use crate::client::wait::Pending;
+use crate::net::PushedRequest;
+use crate::protocol::body::heartbeat::{ConsumerData, ProducerData};
+
+pub(crate) struct Core {
+    pub(crate) options: ProducerOptions,
+    pub(crate) instance: Arc<Instance>,
+    /// Sends and their callbacks that are not over.
+    pub(crate) pending: Pending,
+    sends: Mutex<HashMap<u64, Arc<Sending>>>,
+    next_number: AtomicU64,
+    next_turn: AtomicUsize,
+    latency: Mutex<Latency>,
+    closed: AtomicBool,
+}
+
+impl Core {
+    pub(crate) fn new(options: ProducerOptions, instance: Arc<Instance>) -> Self {
+        // Producers that begin together do not all begin with the same queue.
+        let turn = instance.runtime.clock.wall_ms().unsigned_abs() as usize;
+        Self {
+            options,
+            instance,
+            pending: Pending::default(),
+            sends: Mutex::default(),
+            next_number: AtomicU64::new(0),
+            next_turn: AtomicUsize::new(turn),
+            latency: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_turn(&self) -> usize {
+        self.next_turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_well(&self, broker: &str, now: Duration) -> bool {
+        !self.options.avoid_slow_brokers || self.latency.lock().is_well(broker, now)
+    }
+
+    pub(crate) fn sent(&self, broker: &str, latency: Option<Duration>, now: Duration) {
+        if self.options.avoid_slow_brokers {
+            self.latency.lock().sent(broker, latency, now);
+        }
+    }
+
+    /// `Closed` or `Forked` when the producer is of no use any more.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.instance.runtime.process.check(OP)?;
+        match self.closed.load(Ordering::SeqCst) {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes a send, so that `close` can end it.
+    pub(crate) fn begun(&self, sending: &Arc<Sending>) {
+        self.sends
+            .lock()
+            .insert(sending.number(), Arc::clone(sending));
+        if self.closed.load(Ordering::SeqCst) {
+            sending.finish(Err(closed()));
+        }
+    }
+
+    pub(crate) fn ended(&self, number: u64) {
+        self.sends.lock().remove(&number);
+    }
+
+    /// See `Producer::close`.
+    pub(crate) fn close(&self, deadline: Duration) -> Result<()> {
+        /// How long callbacks may take that are told of the end.
+        const CALLBACKS: Duration = Duration::from_secs(1);
+        self.instance.runtime.process.check("close producer")?;
+        let runtime = &self.instance.runtime;
+        let until = runtime.now().saturating_add(deadline);
+        let inside = self.instance.on_runtime_thread();
+        let first = !self.closed.swap(true, Ordering::SeqCst);
+        if !inside && first {
+            self.pending.wait_none(deadline);
+        }
+        let left: Vec<Arc<Sending>> = self.sends.lock().drain().map(|(_, send)| send).collect();
+        for sending in left {
+            sending.finish(Err(closed()));
+        }
+        let quiet = inside || self.pending.wait_none(CALLBACKS);
+        self.instance.close(until.saturating_sub(runtime.now()));
+        if quiet {
+            return Ok(());
+        }
+        let context = "a callback of the program still runs";
+        Err(Error::new(ErrorKind::Timeout, "close producer", context))
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, OP, "the producer is closed")
+}
+
+impl Member for Core {
+    fn groups(&self) -> (Vec<ProducerData>, Vec<ConsumerData>) {
+        let group_name = self.options.group.clone();
+        (vec![ProducerData { group_name }], Vec::new())
+    }
+
+    fn asked(&self, request: PushedRequest) {
+        tracing::debug!(
+            code = request.command.code,
+            "a request that producers do not serve"
+        );
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("group", &self.options.group)
+            .field("instance", &self.instance)
+            .field("sends", &self.sends.lock().len())
+            .finish_non_exhaustive()
+    }
+}

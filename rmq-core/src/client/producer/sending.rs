@@ -1,0 +1,233 @@
+//! One send on its way: route, queue, broker, answer, and again if need be. Nothing here blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::core::Core;
+use super::options::Target;
+use super::prepare::Outgoing;
+use super::retry::Tries;
+use super::{SendResult, select};
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::names::AUTO_CREATE_TOPIC;
+use crate::client::raw::{self, SendReceipt};
+use crate::client::routes::TopicRoute;
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::code::RequestCode;
+use crate::protocol::command::Command;
+use crate::protocol::request::send::SendRequest;
+
+pub(crate) const OP: &str = "send message";
+
+pub(crate) type Done = Box<dyn FnOnce(Result<SendResult>) + Send>;
+
+/// One send on its way.
+pub(crate) struct Sending {
+    core: Arc<Core>,
+    /// Its name among the sends of its producer.
+    number: u64,
+    outgoing: Outgoing,
+    target: Target,
+    timeout: Duration,
+    tries: Mutex<Tries>,
+    /// Taken by whoever ends the send.
+    done: Mutex<Option<Done>>,
+}
+
+impl Sending {
+    pub(crate) fn new(
+        core: &Arc<Core>,
+        outgoing: Outgoing,
+        target: Target,
+        timeout: Duration,
+        done: Done,
+    ) -> Arc<Self> {
+        let times = match target {
+            Target::Any => core.options.retry_times.saturating_add(1),
+            // Another queue would break the order that was asked for.
+            Target::Queue(_) | Target::ShardingKey(_) => 1,
+        };
+        let deadline = core.instance.runtime.now().saturating_add(timeout);
+        let tries = Tries::new(times, deadline, core.options.retry_not_stored_ok);
+        Arc::new(Self {
+            number: core.next_number(),
+            core: Arc::clone(core),
+            outgoing,
+            target,
+            timeout,
+            tries: Mutex::new(tries),
+            done: Mutex::new(Some(done)),
+        })
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.outgoing.topic
+    }
+
+    /// Ends the send, unless it has ended.
+    pub(crate) fn finish(&self, outcome: Result<SendResult>) {
+        let done = self.done.lock().take();
+        if let Some(done) = done {
+            self.core.ended(self.number);
+            done(outcome);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.done.lock().is_none()
+    }
+
+    pub(crate) fn timed_out(&self) -> Error {
+        let (topic, timeout) = (&self.outgoing.topic, self.timeout);
+        let context = format!("to the topic {topic}: not acknowledged within {timeout:?}");
+        Error::new(ErrorKind::Timeout, OP, context)
+    }
+
+    /// Begins.
+    pub(crate) fn begin(self: Arc<Self>) {
+        let (instance, topic) = (Arc::clone(&self.core.instance), self.outgoing.topic.clone());
+        let routed = move |route| match route {
+            Ok(route) => self.attempt(&route),
+            Err(error) => self.finish(Err(error)),
+        };
+        instance.route(&topic, Box::new(routed));
+    }
+
+    fn choose(&self, route: &TopicRoute, now: Duration) -> Option<MessageQueue> {
+        let queues = &route.writable;
+        match &self.target {
+            Target::Queue(queue) => Some(queue.clone()),
+            Target::ShardingKey(key) => select::by_key(queues, key).cloned(),
+            Target::Any => {
+                let tries = self.tries.lock();
+                let is_well = |broker: &str| self.core.is_well(broker, now);
+                let start = self.core.next_turn();
+                select::next(queues, start, &tries.failed, is_well).cloned()
+            }
+        }
+    }
+
+    fn attempt(self: Arc<Self>, route: &Arc<TopicRoute>) {
+        if self.is_over() {
+            return;
+        }
+        let now = self.core.instance.runtime.now();
+        let Some(time_left) = self.tries.lock().time_left(now) else {
+            return self.finish(Err(self.timed_out()));
+        };
+        let Some(queue) = self.choose(route, now) else {
+            let context = format!(
+                "no queue of the topic {} can be written",
+                self.outgoing.topic
+            );
+            return self.finish(Err(Error::new(ErrorKind::NotFound, OP, context)));
+        };
+        let instance = Arc::clone(&self.core.instance);
+        let address = match instance.master(&queue.broker_name) {
+            Ok(address) => address,
+            Err(error) => return self.answered(route, &queue, now, Err(error)),
+        };
+        let request = self.request(&queue);
+        let route = Arc::clone(route);
+        instance.call_async(&address.clone(), request, time_left, move |answer| {
+            let receipt = answer.and_then(|answer| raw::receipt(&address, &answer));
+            self.answered(&route, &queue, now, receipt);
+        });
+    }
+
+    /// The request that takes the message to a queue.
+    fn request(&self, queue: &MessageQueue) -> Command {
+        let out = &self.outgoing;
+        let header = SendRequest {
+            producer_group: &self.core.options.group,
+            topic: &out.topic,
+            default_topic: AUTO_CREATE_TOPIC,
+            default_topic_queue_nums: self.core.options.new_topic_queue_nums,
+            queue_id: queue.queue_id,
+            sys_flag: out.sys_flag,
+            born_timestamp_ms: self.core.instance.runtime.clock.wall_ms(),
+            flag: out.flag,
+            properties: Some(&out.properties),
+            reconsume_times: 0,
+            unit_mode: false,
+            batch: out.batch,
+            max_reconsume_times: None,
+            broker_name: Some(&queue.broker_name),
+        };
+        let code = match out.batch {
+            true => RequestCode::SEND_BATCH_MESSAGE,
+            false => RequestCode::SEND_MESSAGE_V2,
+        };
+        header.command(code).with_body(out.body.clone())
+    }
+
+    fn answered(
+        self: Arc<Self>,
+        route: &Arc<TopicRoute>,
+        queue: &MessageQueue,
+        began: Duration,
+        receipt: Result<SendReceipt>,
+    ) {
+        let now = self.core.instance.runtime.now();
+        let latency = receipt.is_ok().then(|| now.saturating_sub(began));
+        self.core.sent(&queue.broker_name, latency, now);
+        let again = self.tries.lock().again(&queue.broker_name, &receipt, now);
+        if let Err(error) = &receipt {
+            tracing::debug!(%error, again, "a send failed");
+            self.core.instance.doubt(&self.outgoing.topic);
+        }
+        if again {
+            return self.attempt(route);
+        }
+        let result = receipt.map(|receipt| self.result(queue, receipt));
+        self.finish(result);
+    }
+
+    fn result(&self, queue: &MessageQueue, receipt: SendReceipt) -> SendResult {
+        SendResult {
+            status: receipt.status,
+            msg_id: self.outgoing.msg_id.clone(),
+            offset_msg_id: receipt.msg_id,
+            queue: MessageQueue {
+                // The broker may have chosen another.
+                queue_id: receipt.queue_id,
+                ..queue.clone()
+            },
+            queue_offset: receipt.queue_offset,
+            transaction_id: receipt.transaction_id,
+            recall_handle: receipt.recall_handle,
+        }
+    }
+
+    /// Sends without waiting for an answer; what fails is lost.
+    pub(crate) fn begin_oneway(self: Arc<Self>) {
+        let (instance, topic) = (Arc::clone(&self.core.instance), self.outgoing.topic.clone());
+        let routed = move |route: Result<Arc<TopicRoute>>| {
+            let outcome = route.and_then(|route| self.send_oneway(&route));
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a one-way message was lost");
+            }
+            self.finish(Err(Error::new(ErrorKind::Closed, OP, "one-way")));
+        };
+        instance.route(&topic, Box::new(routed));
+    }
+
+    fn send_oneway(&self, route: &TopicRoute) -> Result<()> {
+        let instance = &self.core.instance;
+        let queue = self.choose(route, instance.runtime.now()).ok_or_else(|| {
+            let context = format!(
+                "no queue of the topic {} can be written",
+                self.outgoing.topic
+            );
+            Error::new(ErrorKind::NotFound, OP, context)
+        })?;
+        let address = instance.master(&queue.broker_name)?;
+        instance.oneway(&address, self.request(&queue))
+    }
+}
