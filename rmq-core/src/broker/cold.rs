@@ -203,7 +203,7 @@ impl Work {
                 command,
             } => {
                 if let Some(shared) = shared.upgrade()
-                    && let Some(bytes) = answer(&shared, &command)
+                    && let Some(bytes) = answer(&shared, conn, &command)
                 {
                     shared.send(conn, bytes);
                 }
@@ -213,9 +213,9 @@ impl Work {
 }
 
 /// The answer to a request; a panic costs no more than that.
-fn answer(shared: &Arc<Shared>, command: &Command) -> Option<Vec<u8>> {
+fn answer(shared: &Arc<Shared>, conn: ConnectionId, command: &Command) -> Option<Vec<u8>> {
     let answer = catch_unwind(AssertUnwindSafe(|| {
-        processors::process_cold(shared, command)
+        processors::process_cold(shared, conn, command)
     }));
     let answer = answer.unwrap_or_else(|panic| {
         let what = thread::panic_message(&*panic).to_owned();

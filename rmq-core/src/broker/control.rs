@@ -17,7 +17,7 @@ use crate::net::ConnectionId;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::request::push::NotifyConsumerIdsChangedRequest;
-use crate::store::MetadataFile;
+use crate::store::{self, MetadataFile};
 
 /// Work for the control thread.
 #[derive(Debug)]
@@ -256,7 +256,10 @@ impl Control {
     fn run_timers(&mut self) -> u64 {
         let now_ms = self.shared.clock.monotonic_ms();
         if now_ms >= self.next_sample_ms {
-            self.shared.stats.sample(now_ms);
+            let stats = &self.shared.stats;
+            stats.sample(now_ms);
+            stats.items.sample(now_ms);
+            stats.note_day(store::local_day(self.shared.clock.wall_ms()));
             self.shared.calls.expire(now_ms);
             self.next_sample_ms = now_ms + SAMPLE_INTERVAL_MS;
         }

@@ -25,6 +25,7 @@ mod redirect;
 mod registration;
 mod replication;
 mod reply;
+mod resets;
 mod role;
 mod schedule;
 mod server;

@@ -24,6 +24,7 @@ use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::pending::Marks;
 use crate::broker::replication::Replication as Streams;
 use crate::broker::reply::Refusal;
+use crate::broker::resets::Resets;
 use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::settings::ConfigFile;
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) filters: ConsumerFilters,
     /// Committed offsets.
     pub(crate) offsets: ConsumerOffsets,
+    /// Offsets that operators set and no pull was told of yet.
+    pub(crate) resets: Resets,
     /// Files of services that run on masters only.
     pub(crate) files: Files,
     /// Connected consumers.
@@ -192,13 +195,14 @@ impl Shared {
             config_generation: AtomicU64::new(1),
             config_file: parts.config_file,
             config: RwLock::new(Arc::new(parts.config)),
-            stats: Stats::new(parts.clock.wall_ms()),
+            stats: Stats::new(parts.clock.wall_ms(), parts.clock.monotonic_ms()),
             clock: parts.clock,
             store: parts.store,
             topics: parts.topics,
             groups: parts.groups,
             filters: parts.filters,
             offsets: parts.offsets,
+            resets: Resets::default(),
             files: parts.files,
             subscription_revision: consumers.revision(),
             consumers: RwLock::new(consumers),

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::broker::names;
 use crate::broker::shared::Shared;
+use crate::broker::stats::Item;
 use crate::protocol::body::topic::TopicConfig;
 use crate::store::Queue;
 
@@ -13,6 +15,8 @@ pub(crate) struct CachedTopic {
     /// The settings when the copy was made.
     pub(crate) config: Arc<TopicConfig>,
     queues: Vec<Option<Arc<Queue>>>,
+    /// Counts what is stored in it, once something was; and whether it is one of the system's.
+    counter: Option<(Arc<Item>, bool)>,
 }
 
 impl CachedTopic {
@@ -22,6 +26,17 @@ impl CachedTopic {
         self.config
             .write_queue_nums
             .max(self.config.read_queue_nums)
+    }
+
+    /// Counts messages that were stored in the topic, of so many bytes in all.
+    pub(crate) fn count_stored(&mut self, shared: &Shared, messages: u64, bytes: u64) {
+        let name = &self.config.topic_name;
+        let (item, is_system) = self.counter.get_or_insert_with(|| {
+            let now_ms = shared.clock.monotonic_ms();
+            let item = shared.stats.items.topic(name, now_ms);
+            (item, names::is_system_topic(name))
+        });
+        shared.stats.stored_with(item, *is_system, messages, bytes);
     }
 
     /// The queue; `queue_id` must be below `queue_limit` and not negative.
@@ -58,6 +73,7 @@ impl TopicCache {
                 CachedTopic {
                     config,
                     queues: Vec::new(),
+                    counter: None,
                 },
             );
         }

@@ -103,6 +103,9 @@ settings! {
                 "Refuses messages before this time, in milliseconds since 1970.";
             lite_pull_enable: bool, "litePullMessageEnable" = is("true").reload(),
                 "Answers pulls of lite pull consumers.";
+            server_side_reset: bool, "useServerSideResetOffset" = is("true").reload(),
+                "Moves offsets that an operator resets here, also of groups that are not \
+                 connected; otherwise connected consumers are asked to do it.";
             channel_expired_ms: u64, "channelExpiredTimeout" =
                 is("120000").range(1, i64::MAX).ms().reload(),
                 "Silence after which a client is forgotten.";
@@ -192,8 +195,6 @@ settings! {
             "splitRegistrationSize": Int =
                 is("800").range(1, 1_000_000),
                 "Topics in each part of a split registration.";
-            "useServerSideResetOffset": Bool = is("true"),
-                "Applies a reset of offsets at the group's next pull.";
             "subscriptionExpiredTimeout": Long =
                 is("600000").range(1, i64::MAX).ms(),
                 "Silence after which a subscription is forgotten.";

@@ -12,6 +12,11 @@ pub(super) fn hour(ms: i64) -> u8 {
     hour_of(local_s(ms))
 }
 
+/// Number of the local day at `ms` since the epoch; grows by one at each midnight.
+pub(crate) fn day(ms: i64) -> i64 {
+    local_s(ms).div_euclid(DAY_S)
+}
+
 /// The local time at `ms` since the epoch as 17 digits: year, month, day, hour, minute, second,
 /// millisecond.
 pub(super) fn digits(ms: i64) -> String {

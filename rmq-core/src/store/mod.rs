@@ -34,6 +34,7 @@ pub use disk::{Disk, RealDisk, Usage};
 pub use health::Health;
 pub use index::{KeyKind, KeyMatches, KeyQuery};
 pub use lifecycle::Store;
+pub(crate) use local_time::day as local_day;
 pub use metadata::MetadataFile;
 pub use mmap::LogSlice;
 pub use options::{

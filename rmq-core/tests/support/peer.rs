@@ -198,7 +198,8 @@ pub(crate) fn receive(stream: &mut TcpStream) -> Got {
     }
 }
 
-fn try_receive(stream: &mut TcpStream) -> io::Result<Command> {
+/// Reads one frame, whatever it is.
+pub(crate) fn try_receive(stream: &mut TcpStream) -> io::Result<Command> {
     let mut bytes = vec![0; 4];
     stream.read_exact(&mut bytes)?;
     let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;

@@ -15,6 +15,7 @@ use crate::broker::processors;
 use crate::broker::redirect::{self, Direction, Place};
 use crate::broker::reply::Refusal;
 use crate::broker::role;
+use crate::broker::shared::Shared;
 use crate::broker::topics::PERM_READ;
 use crate::net::{ConnectionId, Io};
 use crate::protocol::body::group::SubscriptionGroupConfig;
@@ -151,10 +152,11 @@ impl DataHandler {
             }
         };
         if request.has(request_of::FLAG_COMMIT_OFFSET) && request.commit_offset >= 0 {
-            let (topic, group) = (request.topic, request.consumer_group);
-            self.shared
-                .offsets
-                .commit(topic, group, request.queue_id, request.commit_offset);
+            let (topic, group, queue_id) = (request.topic, group, request.queue_id);
+            if !self.shared.resets.has(topic, group, queue_id) {
+                let offsets = &self.shared.offsets;
+                offsets.commit(topic, group, queue_id, request.commit_offset);
+            }
         }
         let outcome = pull.read(&self.shared, &queue, Patience::Hurries);
         let direction = self.direct(&pull, &outcome);
@@ -179,11 +181,17 @@ impl DataHandler {
     }
 
     fn hold(&mut self, io: &mut Io<'_>, held: Held<HeldPull>) {
-        let queue = Arc::clone(&held.queue);
+        let (queue, group) = (Arc::clone(&held.queue), Arc::clone(&held.payload.group));
         let offset = held.payload.offset;
+        let was_reset = |shared: &Shared| {
+            let group = &group.group_name;
+            shared.resets.has(queue.topic(), group, queue.id())
+        };
         match self.held.hold(held) {
-            // A message that came between the read and the waiter bit woke nobody.
-            Ok(_) if queue.max_offset() > offset => self.wake_held(io, &queue),
+            // What came between the read and the waiter bit woke nobody.
+            Ok(_) if queue.max_offset() > offset || was_reset(&self.shared) => {
+                self.wake_held(io, &queue);
+            }
             Ok(_) => {}
             Err(held) => self.answer_expired(io, held),
         }
@@ -327,16 +335,17 @@ impl DataHandler {
         pull: &HeldPull,
         outcome: ReadOutcome,
     ) {
-        let totals = &self.shared.stats.totals;
+        let stats = &self.shared.stats;
         let direction = self.direct(pull, &outcome);
         let code = direction.code;
+        let lens = outcome.records.iter().map(|record| record.as_ref().len());
+        let body_len = lens.sum();
         if code == ResponseCode::SUCCESS {
-            totals.get_found.fetch_add(1, Relaxed);
-            totals
-                .get_messages
-                .fetch_add(outcome.records.len() as u64, Relaxed);
+            let counted = (outcome.records.len() as u64, body_len as u64);
+            let group = &pull.group.group_name;
+            stats.handed_out(queue.topic(), group, counted, self.now_ms());
         } else {
-            totals.get_missed.fetch_add(1, Relaxed);
+            stats.totals.get_missed.fetch_add(1, Relaxed);
         }
         if code == ResponseCode::PULL_OFFSET_MOVED {
             tracing::info!(
@@ -348,11 +357,6 @@ impl DataHandler {
                 "a consumer asked for an offset that the queue does not have"
             );
         }
-        let body_len = outcome
-            .records
-            .iter()
-            .map(|record| record.as_ref().len())
-            .sum();
         let reply = Reply {
             serialize: pull.serialize,
             opaque: pull.opaque,

@@ -35,7 +35,9 @@ const FIRST_RETRY_LEVEL: i32 = 3;
 const DEAD_LETTER_QUEUES: i32 = 1;
 
 /// Where a message goes that is sent back.
-struct Back {
+struct Back<'a> {
+    /// Who sends it back.
+    group: &'a str,
     topic: String,
     queue_id: i32,
     /// The level that it waits in before; 0 for none.
@@ -124,12 +126,14 @@ impl DataHandler {
             let dead = dead_letters(&request.group);
             self.group_topic_or_defer(conn, &dead, frame)?;
             Back {
+                group: &request.group,
                 topic: dead.name,
                 queue_id: 0,
                 level: 0,
             }
         } else {
             Back {
+                group: &request.group,
                 topic: retry.name,
                 queue_id: self.shared.stats.next_queue(group.retry_queue_nums),
                 level: match request.delay_level {
@@ -147,7 +151,7 @@ impl DataHandler {
         conn: ConnectionId,
         (head, frame): (&Head, &FrameRef<'_>),
         record: &RecordRef<'_>,
-        back: &Back,
+        back: &Back<'_>,
     ) -> Result<(), NotStaged> {
         let failed = |error: &dyn std::fmt::Display| {
             let remark = format!("the message could not be sent back: {error}");
@@ -188,8 +192,15 @@ impl DataHandler {
         };
         pushed.map_err(|error| failed(&error))?;
         self.shared.store.append(&mut batch);
-        if let Some(Err(error)) = batch.results().first() {
-            return Err(failed(error).into());
+        match batch.results().first() {
+            Some(Err(error)) => return Err(failed(error).into()),
+            Some(Ok(one)) => {
+                let (items, now_ms) = (&self.shared.stats.items, self.now_ms());
+                let origin = properties::find_str(&text, property::RETRY_TOPIC);
+                let (origin, bytes) = (origin.unwrap_or(&back.topic), one.len as u64);
+                items.sent_back(origin, back.group, bytes, now_ms);
+            }
+            None => {}
         }
         self.stage.staged.push(StagedSend {
             head: *head,

@@ -13,7 +13,7 @@ use crate::net::Io;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::filter::tag::{self, SubscriptionData};
 use crate::protocol::request::pull::PullRequest;
-use crate::store::{Patience, Queue, ReadOutcome, RecordFilter, Wanted};
+use crate::store::{Patience, Queue, ReadOutcome, ReadStatus, RecordFilter, Wanted};
 
 const PARSE_FAILED: &str = "parse the consumer's subscription failed";
 
@@ -147,6 +147,21 @@ impl DataHandler {
     }
 }
 
+/// What a pull finds whose group is to go on from `offset`.
+fn reset_to(queue: &Queue, offset: i64) -> ReadOutcome {
+    ReadOutcome {
+        status: ReadStatus::OffsetReset,
+        next_offset: offset,
+        min_offset: queue.min_offset(),
+        max_offset: queue.max_offset(),
+        records: Vec::new(),
+        bytes: 0,
+        cold: false,
+        suggests_slave: false,
+        scanned: 0,
+    }
+}
+
 impl HeldPull {
     /// Reads what the pull takes.
     pub(crate) fn read(
@@ -155,6 +170,10 @@ impl HeldPull {
         queue: &Arc<Queue>,
         patience: Patience,
     ) -> ReadOutcome {
+        let group = &self.group.group_name;
+        if let Some(offset) = shared.resets.take(queue.topic(), group, queue.id()) {
+            return reset_to(queue, offset);
+        }
         let (store, limits) = (&shared.store, self.limits);
         let mut budget = Budget::new(self.steps_max);
         let mut any_tag = |_| true;

@@ -29,7 +29,7 @@ use crate::protocol::message::properties::{self, PropertiesBuilder, Scanned, nam
 use crate::protocol::message::record::NewRecord;
 use crate::protocol::request::Reply;
 use crate::protocol::request::send::{SendRequest, SendResponse, fast};
-use crate::store::{AppendBatch, AppendError, Queue};
+use crate::store::{AppendBatch, AppendError, Appended, Queue};
 
 /// What a reply needs of a staged request.
 pub(super) struct StagedSend {
@@ -476,7 +476,6 @@ impl DataHandler {
         let marks = self.shared.marks();
         let deadlines = self.deadlines();
         let staged = std::mem::take(&mut self.stage.staged);
-        let (mut stored, mut bytes) = (0, 0);
         let mut parked = false;
         for send in &staged {
             let results = &batch.results()[send.first..send.first + send.count];
@@ -490,12 +489,7 @@ impl DataHandler {
             let Some(Ok(last)) = results.last() else {
                 continue;
             };
-            stored += send.count as u64;
-            bytes += results
-                .iter()
-                .flatten()
-                .map(|one| one.len as u64)
-                .sum::<u64>();
+            self.count_stored(send, results);
             if let Some(level) = send.delay {
                 self.shared.schedule.appended(level);
             }
@@ -535,9 +529,17 @@ impl DataHandler {
             // The watermark may have moved between the append and the bit.
             self.settle_pending(io);
         }
-        let totals = &self.shared.stats.totals;
-        totals.put_messages.fetch_add(stored, Relaxed);
-        totals.put_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    fn count_stored(&mut self, send: &StagedSend, results: &[Result<Appended, AppendError>]) {
+        let lens = results.iter().flatten().map(|one| one.len as u64);
+        let (count, bytes) = (send.count as u64, lens.sum());
+        let (shared, topic) = (&self.shared, send.queue.topic());
+        match self.topics.get(shared, topic) {
+            Some(topic) => topic.count_stored(shared, count, bytes),
+            // Deleted meanwhile: the broker's own totals have it.
+            None => shared.stats.stored_elsewhere(count, bytes),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::broker::control::Context;
 use crate::broker::reply::{Answer, Refusal};
 use crate::broker::shared::Shared;
+use crate::net::ConnectionId;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::frame::{self, FrameRef};
@@ -42,8 +43,8 @@ pub(crate) fn process_data(shared: &Arc<Shared>, request: &Command) -> Answer {
     }
 }
 
-/// Whether the request is answered on the helper thread: it changes nothing and may read what is
-/// not in memory.
+/// Whether the request is answered on the helper thread: it may read what is not in memory, and
+/// changes nothing that only the control thread may change.
 #[must_use]
 pub(crate) fn is_cold(code: i32) -> bool {
     matches!(
@@ -53,17 +54,21 @@ pub(crate) fn is_cold(code: i32) -> bool {
             | RequestCode::QUERY_CONSUME_QUEUE
             | RequestCode::SEARCH_OFFSET_BY_TIMESTAMP
             | RequestCode::GET_EARLIEST_MSG_STORETIME
+            | RequestCode::INVOKE_BROKER_TO_RESET_OFFSET
+            | RequestCode::CONSUME_MESSAGE_DIRECTLY
     )
 }
 
 /// Answers such a request. May wait for the disk.
-pub(crate) fn process_cold(shared: &Arc<Shared>, request: &Command) -> Answer {
+pub(crate) fn process_cold(shared: &Arc<Shared>, conn: ConnectionId, request: &Command) -> Answer {
     match request.request_code() {
         RequestCode::QUERY_MESSAGE => query::by_key(shared, request),
         RequestCode::VIEW_MESSAGE_BY_ID => query::view_message(shared, request),
         RequestCode::QUERY_CONSUME_QUEUE => query::consume_queue(shared, request),
         RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => queue::search_by_timestamp(shared, request),
         RequestCode::GET_EARLIEST_MSG_STORETIME => queue::earliest_time(shared, request),
+        RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => admin::reset(shared, request),
+        RequestCode::CONSUME_MESSAGE_DIRECTLY => admin::consume_directly(shared, conn, request),
         _ => unsupported(request.code),
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn update(shared: &Arc<Shared>, request: &Command) -> Answer {
     };
     let queue_id = header.queue_id.ok_or_else(|| missing("QueueId"))?;
     let offset = header.commit_offset.ok_or_else(|| missing("Offset"))?;
+    if shared.resets.has(topic, group, queue_id) {
+        let mut answer = success(request);
+        answer.remark = Some("Offset has been previously reset".to_owned());
+        return Ok(Some(answer));
+    }
     shared.offsets.commit(topic, group, queue_id, offset);
     Ok(Some(success(request)))
 }

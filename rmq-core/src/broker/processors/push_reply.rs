@@ -1,7 +1,6 @@
 //! Request-reply: the consumer's reply is pushed to the producer that waits for it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::broker::calls::Unanswered;
 use crate::broker::control::{Context, NewTopic};
@@ -245,9 +244,9 @@ impl Reply {
                 return None;
             }
         };
-        let totals = &self.shared.stats.totals;
-        totals.put_messages.fetch_add(1, Relaxed);
-        totals.put_bytes.fetch_add(appended.len as u64, Relaxed);
+        let (shared, bytes) = (&self.shared, appended.len as u64);
+        let now_ms = shared.clock.monotonic_ms();
+        shared.stats.stored(header.topic, 1, bytes, now_ms);
         self.shared.announce(&queue, None);
         let mut msg_id = Vec::with_capacity(id::MAX_ID_LEN);
         id::push_offset_msg_id(store_host, appended.physical_offset, &mut msg_id);

@@ -191,6 +191,8 @@ pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {
     if shared.topics.remove(topic)? {
         shared.offsets.remove_topic(topic);
         shared.store.delete_topic(topic)?;
+        shared.stats.items.remove_topic(topic);
+        shared.resets.remove_topic(topic);
         shared.topics_changed();
     }
     Ok(Some(success(request)))

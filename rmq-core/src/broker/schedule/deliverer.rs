@@ -257,14 +257,11 @@ impl Deliverer {
 
     /// Tells held pulls of what was appended, now or when it can be seen.
     fn tell(&mut self, batch: &AppendBatch<'_>, targets: &[Arc<Queue>]) {
-        let totals = &self.shared.stats.totals;
+        let (stats, now_ms) = (&self.shared.stats, self.shared.clock.monotonic_ms());
         let mut last: Vec<(&Arc<Queue>, i64)> = Vec::new();
         for (result, queue) in batch.results().iter().zip(targets).rev() {
             let Ok(appended) = result else { continue };
-            totals.put_messages.fetch_add(1, Ordering::Relaxed);
-            totals
-                .put_bytes
-                .fetch_add(appended.len as u64, Ordering::Relaxed);
+            stats.stored(queue.topic(), 1, appended.len as u64, now_ms);
             // The last one of a queue speaks for those before it.
             if !last.iter().any(|(one, _)| Arc::ptr_eq(one, queue)) {
                 last.push((queue, appended.end()));

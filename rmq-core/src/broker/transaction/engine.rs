@@ -65,6 +65,8 @@ pub(crate) enum Output {
     Arrived(Arc<Queue>),
     /// So many messages, of so many bytes in all, were stored.
     Stored {
+        /// Where.
+        queue: Arc<Queue>,
         /// Messages.
         count: u64,
         /// Their bytes in the log.
@@ -406,7 +408,11 @@ impl Engine {
     /// A message for consumers was stored.
     pub(super) fn stored(&mut self, appended: &Appended, queue: &Arc<Queue>) {
         let bytes = appended.len as u64;
-        self.outputs.push(Output::Stored { count: 1, bytes });
+        self.outputs.push(Output::Stored {
+            queue: Arc::clone(queue),
+            count: 1,
+            bytes,
+        });
         self.outputs.push(Output::Arrived(Arc::clone(queue)));
     }
 

@@ -186,7 +186,7 @@ impl Fixture {
                     self.questions.push(question_of(&question));
                 }
                 Output::Arrived(queue) => assert!(queue.next_offset() > 0),
-                Output::Stored { count, bytes } => assert!(count == 1 && bytes > 90),
+                Output::Stored { count, bytes, .. } => assert!(count == 1 && bytes > 90),
                 Output::GivenUp => self.given_up += 1,
                 Output::Progress(progress) => self.noted = Some(progress),
             }

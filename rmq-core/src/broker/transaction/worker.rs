@@ -189,10 +189,13 @@ impl Worker {
                 }
                 Output::Ask { group, question } => self.ask(&group, &question),
                 Output::Arrived(queue) => self.shared.arrived(&queue),
-                Output::Stored { count, bytes } => {
-                    let totals = &self.shared.stats.totals;
-                    totals.put_messages.fetch_add(count, Ordering::Relaxed);
-                    totals.put_bytes.fetch_add(bytes, Ordering::Relaxed);
+                Output::Stored {
+                    queue,
+                    count,
+                    bytes,
+                } => {
+                    let (stats, topic) = (&self.shared.stats, queue.topic());
+                    stats.stored(topic, count, bytes, self.shared.clock.monotonic_ms());
                 }
                 Output::GivenUp => self.note_given_up(),
                 Output::Progress(progress) => self.note_progress(progress),

@@ -98,6 +98,8 @@ pub(super) fn set_request_mode(shared: &Arc<Shared>, request: &Command) -> Answe
 pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {
     let header: DeleteSubscriptionGroupRequest = request.header()?;
     shared.groups.remove(&header.group)?;
+    shared.stats.items.remove_group(&header.group);
+    shared.resets.remove_group(&header.group);
     if header.clean_offset {
         shared.offsets.remove_group(&header.group);
     }

@@ -4,9 +4,13 @@ mod clean;
 mod config;
 mod group;
 mod progress;
+mod relay;
+mod reset;
 mod stats;
 
 pub(crate) use group::create_by_pull;
+pub(crate) use relay::consume_directly;
+pub(crate) use reset::reset;
 
 use super::{replication, topic, unsupported};
 use crate::broker::control::Context;
@@ -36,11 +40,18 @@ pub(super) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::GET_BROKER_RUNTIME_INFO => stats::runtime_info(shared, request),
         RequestCode::UPDATE_BROKER_CONFIG => config::update(context, request),
         RequestCode::GET_BROKER_CONFIG => config::get(shared, request),
+        RequestCode::VIEW_BROKER_STATS_DATA => stats::counted(shared, request),
         RequestCode::GET_TOPIC_STATS_INFO => stats::topic_stats(shared, request),
         RequestCode::GET_CONSUME_STATS => progress::of_group(shared, request),
         RequestCode::GET_CONSUMER_CONNECTION_LIST => stats::consumer_connections(shared, request),
         RequestCode::GET_PRODUCER_CONNECTION_LIST => stats::producer_connections(shared, request),
         RequestCode::GET_ALL_PRODUCER_INFO => stats::all_producers(shared, request),
+        RequestCode::GET_CONSUMER_RUNNING_INFO => {
+            relay::running_info(shared, context.conn, request)
+        }
+        RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => {
+            relay::status(shared, context.conn, request)
+        }
         RequestCode::GET_BROKER_CONSUME_STATS => progress::of_broker(shared, request),
         RequestCode::QUERY_TOPIC_CONSUME_BY_WHO => progress::groups_of_topic(shared, request),
         RequestCode::QUERY_TOPICS_BY_CONSUMER => progress::topics_of_group(shared, request),

@@ -34,7 +34,11 @@ fn has_given_up(shared: &Shared, group: &str, topic: &str) -> bool {
 /// How far a group is in one topic.
 fn progress(shared: &Shared, group: &str, topic: &TopicConfig) -> ConsumeStats {
     let name = &topic.topic_name;
-    let mut stats = ConsumeStats::default();
+    let now_ms = shared.clock.monotonic_ms();
+    let mut stats = ConsumeStats {
+        consume_tps: shared.stats.items.got_rate(name, group, now_ms),
+        ..ConsumeStats::default()
+    };
     for queue_id in 0..topic.read_queue_nums {
         let queue = shared.store.queue(name, queue_id);
         let committed = shared.offsets.query(name, group, queue_id);

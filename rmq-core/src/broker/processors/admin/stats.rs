@@ -15,6 +15,7 @@ use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::body::topic_stats::{TopicOffset, TopicStatsTable};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
+use crate::protocol::request::admin::ViewBrokerStatsDataRequest;
 use crate::protocol::request::group::{
     GetConsumerConnectionListRequest, GetProducerConnectionListRequest,
 };
@@ -41,16 +42,18 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
     );
     // Requests of clients are handled as they are read: none waits in a queue or for a lock of
     // pages. Tools print these rows and expect numbers.
-    for row in [
-        "sendThreadPoolQueueSize",
-        "sendThreadPoolQueueHeadWaitTimeMills",
-        "pullThreadPoolQueueSize",
-        "pullThreadPoolQueueHeadWaitTimeMills",
-        "queryThreadPoolQueueSize",
-        "queryThreadPoolQueueHeadWaitTimeMills",
-        "pageCacheLockTimeMills",
+    for kind in ["send", "pull", "litePull", "query", "ack"] {
+        put(&format!("{kind}ThreadPoolQueueSize"), "0".to_owned());
+        put(
+            &format!("{kind}ThreadPoolQueueHeadWaitTimeMills"),
+            "0".to_owned(),
+        );
+    }
+    for (row, none) in [
+        ("pageCacheLockTimeMills", "0"),
+        ("remainTransientStoreBufferNumbs", "0"),
     ] {
-        put(row, "0".to_owned());
+        put(row, none.to_owned());
     }
     put("controlThreadQueueSize", shared.control.len().to_string());
     Ok(Some(success(request).with_body(KvTable { table }.encode())))
@@ -73,11 +76,17 @@ fn counters(shared: &Shared, table: &mut BTreeMap<String, String>) {
         totals.put_failed.load(Relaxed).to_string(),
     );
     put("putMessageAverageSize", format!("{average:?}"));
-    put("msgPutTotalTodayNow", messages.to_string());
-    put(
-        "msgGetTotalTodayNow",
-        totals.get_messages.load(Relaxed).to_string(),
-    );
+    let (items, mornings) = (&shared.stats.items, shared.stats.mornings());
+    for (row, count) in [
+        ("msgPutTotalYesterdayMorning", mornings.yesterday.put),
+        ("msgPutTotalTodayMorning", mornings.today.put),
+        ("msgPutTotalTodayNow", items.user_put.messages()),
+        ("msgGetTotalYesterdayMorning", mornings.yesterday.got),
+        ("msgGetTotalTodayMorning", mornings.today.got),
+        ("msgGetTotalTodayNow", items.user_got.messages()),
+    ] {
+        put(row, count.to_string());
+    }
     let rates = shared.stats.rates(shared.clock.monotonic_ms());
     put("putTps", rates.put.to_string());
     put("getFoundTps", rates.found.to_string());
@@ -199,9 +208,27 @@ pub(super) fn topic_stats(shared: &Arc<Shared>, request: &Command) -> Answer {
     }
     let body = TopicStatsTable {
         offsets,
-        topic_put_tps: 0.0,
+        topic_put_tps: shared
+            .stats
+            .items
+            .put_rate(&topic.topic_name, shared.clock.monotonic_ms()),
     };
     Ok(Some(success(request).with_body(body.encode())))
+}
+
+/// Counters over the last minute, hour and day.
+pub(super) fn counted(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let header: ViewBrokerStatsDataRequest = request.header()?;
+    let (name, key) = (&*header.stats_name, &*header.stats_key);
+    let (config, now_ms) = (shared.config(), shared.clock.monotonic_ms());
+    let items = &shared.stats.items;
+    match items.find((name, key), &config.cluster_name, now_ms) {
+        Some(data) => Ok(Some(success(request).with_body(data.encode()))),
+        None => {
+            let remark = format!("The stats <{name}> <{key}> not exist");
+            Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+        }
+    }
 }
 
 fn connection(member: &Member) -> Connection {

@@ -1,9 +1,14 @@
-//! Counters of a broker, as `GET_BROKER_RUNTIME_INFO` shows them.
+//! Counters of a broker, as `GET_BROKER_RUNTIME_INFO` and `VIEW_BROKER_STATS_DATA` show them.
+
+pub(crate) mod items;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+
+use crate::broker::names;
+pub(crate) use items::{Item, Items};
 
 /// Sampling period of the rates.
 pub(crate) const SAMPLE_INTERVAL_MS: u64 = 1_000;
@@ -77,11 +82,34 @@ pub(crate) struct AllRates {
     pub(crate) transferred: Rates,
 }
 
+/// Messages of users that were stored and handed out up to some midnight, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Morning {
+    /// Stored.
+    pub(crate) put: u64,
+    /// Handed out.
+    pub(crate) got: u64,
+}
+
+/// The last two midnights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mornings {
+    /// That of yesterday.
+    pub(crate) yesterday: Morning,
+    /// That of today.
+    pub(crate) today: Morning,
+    /// Number of the local day that is today.
+    day: Option<i64>,
+}
+
 /// Counters and their recent history.
 #[derive(Debug)]
 pub(crate) struct Stats {
     /// Totals since the start.
     pub(crate) totals: Totals,
+    /// Counters by topic and group.
+    pub(crate) items: Items,
+    mornings: Mutex<Mornings>,
     /// Wall-clock time of the start.
     pub(crate) boot_ms: i64,
     /// When a slave was last in step with its master's topics, groups and offsets (ms since the
@@ -92,15 +120,74 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Counters that begin at zero.
+    /// Counters that begin at zero; `boot_ms` is wall-clock time, `now_ms` monotonic.
     #[must_use]
-    pub(crate) fn new(boot_ms: i64) -> Self {
+    pub(crate) fn new(boot_ms: i64, now_ms: u64) -> Self {
         Self {
             totals: Totals::default(),
+            items: Items::new(now_ms),
+            mornings: Mutex::default(),
             boot_ms,
             metadata_taken_ms: AtomicI64::new(0),
             samples: Mutex::default(),
             turn: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts messages that were stored in a topic, of so many bytes in all.
+    pub(crate) fn stored(&self, topic: &str, messages: u64, bytes: u64, now_ms: u64) {
+        let item = self.items.topic(topic, now_ms);
+        self.stored_with(&item, names::is_system_topic(topic), messages, bytes);
+    }
+
+    /// The same where the topic's counter is at hand.
+    pub(crate) fn stored_with(&self, item: &Item, is_system: bool, messages: u64, bytes: u64) {
+        self.stored_elsewhere(messages, bytes);
+        item.add(messages, bytes);
+        if !is_system {
+            self.items.user_put.add(messages, bytes);
+        }
+    }
+
+    /// The same where the topic has no counter any more.
+    pub(crate) fn stored_elsewhere(&self, messages: u64, bytes: u64) {
+        self.totals
+            .put_messages
+            .fetch_add(messages, Ordering::Relaxed);
+        self.totals.put_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.items.broker_put.add(messages, bytes);
+    }
+
+    /// Counts messages that a pull handed out, of so many bytes in all.
+    pub(crate) fn handed_out(&self, topic: &str, group: &str, counted: (u64, u64), now_ms: u64) {
+        let (messages, bytes) = counted;
+        self.totals.get_found.fetch_add(1, Ordering::Relaxed);
+        self.totals
+            .get_messages
+            .fetch_add(messages, Ordering::Relaxed);
+        self.items.group_got(topic, group, counted, now_ms);
+        self.items.broker_got.add(messages, bytes);
+        if !names::is_system_topic(topic) {
+            self.items.user_got.add(messages, bytes);
+        }
+    }
+
+    /// How much there was at the last two midnights.
+    #[must_use]
+    pub(crate) fn mornings(&self) -> Mornings {
+        *self.mornings.lock()
+    }
+
+    /// Takes note of the local day that it is, by number; to be called more often than daily.
+    pub(crate) fn note_day(&self, day: i64) {
+        let mut mornings = self.mornings.lock();
+        let before = mornings.day.replace(day);
+        if before.is_some_and(|before| before < day) {
+            mornings.yesterday = mornings.today;
+            mornings.today = Morning {
+                put: self.items.user_put.messages(),
+                got: self.items.user_got.messages(),
+            };
         }
     }
 
@@ -164,7 +251,7 @@ mod tests {
 
     #[test]
     fn rates_look_back_over_their_span_only() {
-        let stats = Stats::new(0);
+        let stats = Stats::new(0, 0);
         for second in 0..=20 {
             stats.sample(second * 1000);
             let rate = if second < 10 { 100 } else { 10 };
@@ -178,8 +265,31 @@ mod tests {
     }
 
     #[test]
+    fn midnights_part_the_days() {
+        let stats = Stats::new(0, 0);
+        stats.note_day(7);
+        stats.stored("T", 3, 30, 0);
+        stats.stored("SCHEDULE_TOPIC_XXXX", 5, 50, 0);
+        stats.handed_out("T", "g", (2, 20), 0);
+        stats.note_day(7);
+        assert_eq!(stats.mornings().today, Morning::default());
+        stats.note_day(8);
+        let first = Morning { put: 3, got: 2 };
+        assert_eq!(stats.mornings().today, first);
+        stats.stored("T", 1, 10, 0);
+        stats.note_day(9);
+        let mornings = stats.mornings();
+        assert_eq!(mornings.yesterday, first);
+        assert_eq!(mornings.today, Morning { put: 4, got: 2 });
+        // A clock that is set back does not make a day.
+        stats.note_day(8);
+        assert_eq!(stats.mornings().today, mornings.today);
+        assert_eq!(stats.totals.put_messages.load(Ordering::Relaxed), 9);
+    }
+
+    #[test]
     fn history_is_bounded() {
-        let stats = Stats::new(0);
+        let stats = Stats::new(0, 0);
         for second in 0..2000 {
             stats.sample(second * 1000);
         }
