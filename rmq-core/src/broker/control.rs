@@ -9,6 +9,7 @@ use crate::base::queue::Popped;
 use crate::base::thread;
 use crate::broker::clients::GroupChange;
 use crate::broker::names;
+use crate::broker::overload;
 use crate::broker::processors;
 use crate::broker::reply::{Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
@@ -30,6 +31,8 @@ pub(crate) enum Task {
         peer: SocketAddr,
         /// The request.
         command: Command,
+        /// Since when it waits: monotonic clock, ms.
+        since_ms: u64,
     },
     /// A send to a topic that does not exist yet; the frame goes back to its reactor afterwards.
     CreateTopic {
@@ -170,7 +173,8 @@ impl Control {
                 conn,
                 peer,
                 command,
-            } => self.request(conn, peer, &command),
+                since_ms,
+            } => self.request(conn, peer, &command, since_ms),
             Task::CreateTopic { conn, frame, topic } => {
                 self.create_first(conn, frame, processors::topic::create_by_send, &topic);
             }
@@ -189,7 +193,20 @@ impl Control {
         }
     }
 
-    fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command) {
+    /// Refuses a request that waited too long.
+    fn check_wait(&self, command: &Command, since_ms: u64) -> Result<(), Refusal> {
+        let max_ms = overload::control_wait_max_ms(&self.shared.config(), command.request_code());
+        let waited_ms = self.shared.clock.monotonic_ms().saturating_sub(since_ms);
+        overload::check(max_ms, waited_ms, self.shared.control.len())
+    }
+
+    fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command, since_ms: u64) {
+        if let Err(refusal) = self.check_wait(command, since_ms) {
+            if let Some(bytes) = encode_answer(command, Err(refusal)) {
+                self.shared.send(conn, bytes);
+            }
+            return;
+        }
         let context = Context {
             shared: &self.shared,
             conn,

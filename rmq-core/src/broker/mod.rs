@@ -19,6 +19,7 @@ mod metadata;
 mod names;
 mod offsets;
 mod options;
+mod overload;
 mod pending;
 mod processors;
 mod redirect;

@@ -130,6 +130,17 @@ settings! {
             end_transaction_queue: usize, "endTransactionPoolQueueCapacity" =
                 is("100000").range(1, 100_000_000),
                 "Requests to end a transaction that may wait; a further one is refused.";
+            fast_failure: bool, "brokerFastFailureEnable" = is("true").reload(),
+                "Refuses requests that waited too long for their thread: the three keys below.";
+            heartbeat_wait_max_ms: u64, "waitTimeMillsInHeartbeatQueue" =
+                is("31000").range(0, HOUR_MS).ms().reload(),
+                "Longest wait of a heartbeat for the control thread.";
+            transaction_wait_max_ms: u64, "waitTimeMillsInTransactionQueue" =
+                is("3000").range(0, HOUR_MS).ms().reload(),
+                "Longest wait of the end of a transaction for its thread.";
+            admin_wait_max_ms: u64, "waitTimeMillsInAdminBrokerQueue" =
+                is("5000").range(0, HOUR_MS).ms().reload(),
+                "Longest wait of an administration request for the control thread.";
             held_pulls_max: usize, "rmq.maxHeldPulls" = is("200000").range(0, 100_000_000).reload(),
                 "Pulls held at once; a further one is answered PULL_NOT_FOUND.";
             topics_max: usize, "rmq.maxTopics" = is("100000").range(1, 10_000_000).reload(),
@@ -298,20 +309,12 @@ settings! {
                 "Stops a group that lags too far behind.";
             "consumerFallbehindThreshold": Long = is("17179869184"),
                 "Lag in bytes that stops a group, with the key above.";
-            "brokerFastFailureEnable": Bool = is("true"),
-                "Refuses requests that waited too long for a thread; rmq has no such queue.";
             "waitTimeMillsInSendQueue": Long = is("200"), "Longest wait of a send for a thread.";
             "waitTimeMillsInPullQueue": Long = is("5000"), "Longest wait of a pull for a thread.";
             "waitTimeMillsInLitePullQueue": Long = is("5000"),
                 "Longest wait of a lite pull for a thread.";
-            "waitTimeMillsInHeartbeatQueue": Long = is("31000"),
-                "Longest wait of a heartbeat for a thread.";
-            "waitTimeMillsInTransactionQueue": Long = is("3000"),
-                "Longest wait of a transaction end for a thread.";
             "waitTimeMillsInAckQueue": Long = is("3000"),
                 "Longest wait of an acknowledgement for a thread.";
-            "waitTimeMillsInAdminBrokerQueue": Long = is("5000"),
-                "Longest wait of an administration request for a thread.";
             "enableCalcFilterBitMap": Bool = is("false"),
                 "Computes filter bit maps when messages are dispatched.";
             "rejectPullConsumerEnable": Bool = is("false"),

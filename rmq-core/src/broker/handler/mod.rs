@@ -22,6 +22,7 @@ use crate::base::thread;
 use crate::broker::control::Task;
 use crate::broker::filters::SelectorCache;
 use crate::broker::hold::HoldTable;
+use crate::broker::overload;
 use crate::broker::pending::{PendingReplies, Settled};
 use crate::broker::processors;
 use crate::broker::reply::{Answer, Refusal, encode_answer};
@@ -29,7 +30,7 @@ use crate::broker::shared::{Mail, Shared};
 use crate::broker::topic_cache::TopicCache;
 use crate::config::broker::BrokerConfig;
 use crate::net::{CloseReason, ConnectionId, Handler, Io, Peer};
-use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 use crate::protocol::frame::{FrameRef, Serialize};
 use crate::protocol::header::{Head, peek_head};
@@ -165,7 +166,8 @@ impl DataHandler {
             return;
         }
         let refused = if command.request_code() == RequestCode::END_TRANSACTION {
-            self.shared.transactions.end(conn, command).err()
+            let now_ms = self.now_ms();
+            self.shared.transactions.end(conn, command, now_ms).err()
         } else if processors::is_cold(command.code) {
             self.shared.cold.answer(&self.shared, conn, command)
         } else {
@@ -173,6 +175,7 @@ impl DataHandler {
                 conn,
                 peer,
                 command,
+                since_ms: self.now_ms(),
             };
             match self
                 .shared
@@ -185,9 +188,7 @@ impl DataHandler {
             }
         };
         if let Some(command) = refused {
-            let busy = "[OVERLOAD]system busy, start flow control for a while";
-            let refusal = Refusal::new(ResponseCode::SYSTEM_BUSY, busy);
-            self.answer(io, conn, &command, Err(refusal));
+            self.answer(io, conn, &command, Err(overload::full()));
         }
     }
 

@@ -9,6 +9,7 @@ use super::{DataHandler, note};
 use crate::base::ErrorKind;
 use crate::broker::control::{NewTopic, Task};
 use crate::broker::names;
+use crate::broker::overload;
 use crate::broker::pending::{Deadlines, Verdict};
 use crate::broker::processors;
 use crate::broker::reply::Refusal;
@@ -294,10 +295,8 @@ impl DataHandler {
             frame: processors::bytes_of(frame),
             topic,
         };
-        self.shared.control.try_push(task).map_err(|_| {
-            let busy = "[OVERLOAD]system busy, start flow control for a while";
-            Refusal::new(ResponseCode::SYSTEM_BUSY, busy)
-        })?;
+        let pushed = self.shared.control.try_push(task);
+        pushed.map_err(|_| overload::full())?;
         Err(NotStaged::Deferred)
     }
 

@@ -32,6 +32,8 @@ enum Work {
     End {
         conn: ConnectionId,
         command: Command,
+        /// Since when it waits: monotonic clock, ms.
+        since_ms: u64,
     },
     /// The thread is to look up from its sleep.
     Look,
@@ -59,12 +61,27 @@ impl Transactions {
     }
 
     /// Hands over a request to end a transaction; it comes back when there are too many.
-    pub(crate) fn end(&self, conn: ConnectionId, command: Command) -> Result<(), Command> {
-        let work = Work::End { conn, command };
+    pub(crate) fn end(
+        &self,
+        conn: ConnectionId,
+        command: Command,
+        now_ms: u64,
+    ) -> Result<(), Command> {
+        let work = Work::End {
+            conn,
+            command,
+            since_ms: now_ms,
+        };
         match self.inbox.try_push(work).map_err(PushError::into_item) {
             Err(Work::End { command, .. }) => Err(command),
             _ => Ok(()),
         }
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    fn len(&self) -> usize {
+        self.inbox.len()
     }
 
     /// Whether no request waits.

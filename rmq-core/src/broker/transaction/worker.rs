@@ -12,6 +12,7 @@ use super::load::Stored;
 use crate::base::thread;
 use crate::broker::control::Task;
 use crate::broker::names;
+use crate::broker::overload;
 use crate::broker::reply::{Refusal, encode_answer, success};
 use crate::broker::shared::Shared;
 use crate::net::ConnectionId;
@@ -107,7 +108,7 @@ impl Worker {
         if self.engine.is_none() {
             self.engine = Some(self.load(&settings));
         }
-        for batch in requests(works).chunks_mut(BATCH_MAX) {
+        for batch in self.requests(works).chunks_mut(BATCH_MAX) {
             self.end(batch, &settings);
         }
         let now = self.now();
@@ -138,10 +139,33 @@ impl Worker {
         Engine::load(store, stored, interval_ms, self.now())
     }
 
+    /// The requests among the work; those that waited too long are refused.
+    fn requests(&self, works: &mut Vec<Work>) -> Vec<Option<(ConnectionId, Command)>> {
+        let max_ms = overload::transaction_wait_max_ms(&self.shared.config());
+        let now_ms = self.shared.clock.monotonic_ms();
+        let queued = works.len() + self.shared.transactions.len();
+        let mut requests = Vec::with_capacity(works.len());
+        for work in works.drain(..) {
+            let Work::End {
+                conn,
+                command,
+                since_ms,
+            } = work
+            else {
+                continue;
+            };
+            match overload::check(max_ms, now_ms.saturating_sub(since_ms), queued) {
+                Ok(()) => requests.push(Some((conn, command))),
+                Err(refusal) => self.answer(conn, &command, Err(refusal)),
+            }
+        }
+        requests
+    }
+
     /// A slave ends nothing.
     fn refuse(&self, works: &mut Vec<Work>) {
         for work in works.drain(..) {
-            if let Work::End { conn, command } = work {
+            if let Work::End { conn, command, .. } = work {
                 let remark = "a slave ends no transaction";
                 let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
                 self.answer(conn, &command, Err(refusal));
@@ -235,17 +259,6 @@ impl Worker {
             offsets.commit(topic, names::TRANSACTION_GROUP, 0, offset);
         }
     }
-}
-
-/// The requests among the work.
-fn requests(works: &mut Vec<Work>) -> Vec<Option<(ConnectionId, Command)>> {
-    works
-        .drain(..)
-        .filter_map(|work| match work {
-            Work::End { conn, command } => Some(Some((conn, command))),
-            Work::Look => None,
-        })
-        .collect()
 }
 
 fn is_end(header: &EndTransactionRequest) -> bool {
