@@ -3,14 +3,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rmq_benches::compare::machine;
 use rmq_benches::compare::rows::{Options, ROWS, measure};
-use rmq_benches::compare::server::{Maker, Programs, fetch_apache};
+use rmq_benches::compare::server::{Maker, Programs};
 use rmq_benches::compare::table::Results;
 use rmq_core::base::error::{Error, Result};
 
@@ -58,21 +58,8 @@ struct Args {
 
 impl Args {
     fn programs(&self) -> Result<Programs> {
-        let own = std::env::current_exe().map_err(|e| Error::io("find", "this program", e))?;
-        let own = own.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let target = own.parent().unwrap_or(Path::new("target"));
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let script = package.join("../rmq-core/tests/interop/fetch.sh");
-        let apache = if self.servers.contains(&Server::Apache) {
-            fetch_apache(&script, target)?
-        } else {
-            PathBuf::new()
-        };
-        Ok(Programs {
-            apache,
-            rmq: self.rmq.clone().unwrap_or(own),
-            stores: self.stores.clone().unwrap_or_else(std::env::temp_dir),
-        })
+        let apache = self.servers.contains(&Server::Apache);
+        Programs::locate(apache, self.rmq.clone(), self.stores.clone())
     }
 }
 

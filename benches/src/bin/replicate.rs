@@ -2,18 +2,18 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rmq_benches::compare::disk::write_mib_per_s;
 use rmq_benches::compare::machine;
-use rmq_benches::compare::server::{Maker, Programs, fetch_apache};
+use rmq_benches::compare::server::{Maker, Programs};
 use rmq_benches::load::{Plan, Report, run};
 use rmq_benches::replicate::{Group, Lag};
 use rmq_core::base::clock::{Clock, SystemClock};
-use rmq_core::base::error::{Error, Result};
+use rmq_core::base::error::Result;
 
 /// A slave that lacks no more than this counts as caught up: sends go on meanwhile.
 const NEAR_BYTES: i64 = 1 << 20;
@@ -93,20 +93,8 @@ impl Args {
     }
 
     fn programs(&self) -> Result<Programs> {
-        let own = std::env::current_exe().map_err(|e| Error::io("find", "this program", e))?;
-        let own = own.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let target = own.parent().unwrap_or(Path::new("target"));
-        let script =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../rmq-core/tests/interop/fetch.sh");
-        let apache = match self.server {
-            Server::Apache => fetch_apache(&script, target)?,
-            Server::Rmq => PathBuf::new(),
-        };
-        Ok(Programs {
-            apache,
-            rmq: self.rmq.clone().unwrap_or(own),
-            stores: self.stores.clone().unwrap_or_else(std::env::temp_dir),
-        })
+        let apache = self.server == Server::Apache;
+        Programs::locate(apache, self.rmq.clone(), self.stores.clone())
     }
 
     fn lines(&self, lines: &str) -> String {

@@ -54,6 +54,29 @@ pub struct Programs {
     pub stores: PathBuf,
 }
 
+impl Programs {
+    /// Those of rmq in `rmq`, or beside this program; Apache's are fetched when they are wanted.
+    ///
+    /// # Errors
+    /// When Apache's cannot be had.
+    pub fn locate(apache: bool, rmq: Option<PathBuf>, stores: Option<PathBuf>) -> Result<Self> {
+        let own = std::env::current_exe().map_err(|e| Error::io("find", "this program", e))?;
+        let own = own.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let target = own.parent().unwrap_or(Path::new("target"));
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let script = package.join("../rmq-core/tests/interop/fetch.sh");
+        let apache = match apache {
+            true => fetch_apache(&script, target)?,
+            false => PathBuf::new(),
+        };
+        Ok(Self {
+            apache,
+            rmq: rmq.unwrap_or(own),
+            stores: stores.unwrap_or_else(std::env::temp_dir),
+        })
+    }
+}
+
 /// A process that is ended when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -291,7 +314,7 @@ pub(crate) fn free_port(neighbours: &[i32]) -> Result<u16> {
 ///
 /// # Errors
 /// When Maven is missing or fails.
-pub fn fetch_apache(script: &Path, target: &Path) -> Result<PathBuf> {
+fn fetch_apache(script: &Path, target: &Path) -> Result<PathBuf> {
     let part = format!("server-{APACHE_VERSION}");
     let folder = target.join("interop");
     let status = Command::new("bash")
