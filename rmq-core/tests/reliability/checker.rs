@@ -110,8 +110,8 @@ impl fmt::Display for Counts {
             "{attempts} sent: {ok} SEND_OK, {flush_disk_timeout} FLUSH_DISK_TIMEOUT, \
              {flush_slave_timeout} FLUSH_SLAVE_TIMEOUT, {slave_not_available} SLAVE_NOT_AVAILABLE, \
              {refused} refused, {unanswered} unanswered; {stored} stored, {stored_twice} of them \
-             twice; {delivered} delivered, {redelivered} of them again; {lost_with_copy} lost with \
-             a copy, {seen_then_lost} seen and then lost, {passed_over} passed over"
+             twice; {delivered} delivered, {redelivered} of them again; {lost_with_copy} gone with \
+             a disk, {seen_then_lost} seen and then lost, {passed_over} passed over"
         )
     }
 }
