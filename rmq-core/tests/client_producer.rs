@@ -14,13 +14,14 @@ use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result, thread};
 use rmq_core::embed::{
     Cluster, ClusterOptions, Compression, Deployment, Message, MessageQueue, Producer,
-    ProducerOptions, SendOptions, SendResult, SendStatus,
+    ProducerOptions, ReceivedMessage, SendOptions, SendResult, SendStatus, TransactionState,
+    reply_to,
 };
 use rmq_core::protocol::body::connection::ProducerConnection;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
 use rmq_core::protocol::message::record::CheckLevel;
-use rmq_core::protocol::message::user::{ReceivedMessage, ReceivedMessages};
+use rmq_core::protocol::message::user::ReceivedMessages;
 use rmq_core::protocol::request::group::GetProducerConnectionListRequest;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -415,6 +416,102 @@ fn bad_names_and_options_are_refused_at_once() {
     let producer = Producer::start(options(&strict)).unwrap();
     let outcome = producer.send(Message::new("unknown", "x"));
     assert_eq!(kind(outcome), ErrorKind::NotFound);
+}
+
+#[test]
+fn transactions_are_delivered_when_committed() {
+    let mut options = ClusterOptions::new(Deployment::Masters(1));
+    for (key, value) in [
+        ("transactionCheckInterval", "100"),
+        ("transactionTimeOut", "200"),
+    ] {
+        options.settings.insert(key.to_owned(), value.to_owned());
+    }
+    let cluster = Cluster::start(options).unwrap();
+    let (tell, checked) = mpsc::channel();
+    let checker = move |message: &ReceivedMessage| {
+        tell.send(message.msg_id()).unwrap();
+        TransactionState::Commit
+    };
+    let options = self::options(&cluster);
+    let producer = Producer::start_with_checker(options, checker).unwrap();
+    // The topic comes to be, so that the queues that are looked at are there.
+    producer.send(Message::new(TOPIC, "first")).unwrap();
+    let transact = |body: &'static str, state| {
+        let message = Message::new(TOPIC, body);
+        let execute = move |sent: &SendResult| {
+            assert_eq!(sent.status, SendStatus::Ok);
+            state
+        };
+        let outcome = producer.send_in_transaction(message, SendOptions::default(), execute);
+        let (sent, ended) = outcome.unwrap();
+        assert_eq!(ended, state);
+        sent.msg_id
+    };
+    transact("committed", TransactionState::Commit);
+    transact("rolled back", TransactionState::Rollback);
+    let asked = transact("asked", TransactionState::Unknown);
+    assert_eq!(checked.recv_timeout(LONG).unwrap(), asked);
+    let clock = SystemClock::new();
+    let wanted: [&[u8]; 3] = [b"asked", b"committed", b"first"];
+    while bodies(&stored(&cluster, "broker-a")) != wanted {
+        assert!(
+            clock.monotonic() < LONG,
+            "{:?}",
+            bodies(&stored(&cluster, "broker-a"))
+        );
+    }
+    producer.close(LONG).unwrap();
+}
+
+#[test]
+fn a_request_gets_its_reply() {
+    let cluster = cluster(1, 1);
+    let (asking, answering) = (Arc::new(producer(&cluster)), producer(&cluster));
+    let asker = Arc::clone(&asking);
+    let (tell, told) = mpsc::channel();
+    let ask = move || {
+        let mut replies = Vec::new();
+        for body in ["question", "nobody hears this"] {
+            let timeout = if replies.is_empty() { LONG } else { SHORT };
+            replies.push(asker.request(Message::new(TOPIC, body), timeout));
+        }
+        tell.send(replies).unwrap();
+    };
+    let thread = thread::spawn("test-asker", ask).unwrap();
+    let clock = SystemClock::new();
+    let question = loop {
+        if let Some(question) = stored(&cluster, "broker-a").pop() {
+            break question;
+        }
+        assert!(clock.monotonic() < LONG, "the request did not come");
+    };
+    assert_eq!(question.message.body, "question");
+    let answer = b"an answer ".repeat(1000);
+    let reply = reply_to(&question, answer.clone()).unwrap();
+    answering.send(reply).unwrap();
+    let mut replies = told.recv_timeout(LONG).unwrap();
+    assert_eq!(kind(replies.pop().unwrap()), ErrorKind::Timeout);
+    assert_eq!(replies.pop().unwrap().unwrap().message.body, answer);
+    thread.join_deadline(LONG).unwrap();
+    let plain = answering.send(Message::new(TOPIC, "plain"));
+    plain.unwrap();
+    let mut no_request = question;
+    no_request.message.properties.clear();
+    assert_eq!(kind(reply_to(&no_request, "x")), ErrorKind::Invalid);
+    let asker = Arc::clone(&asking);
+    let (tell, told) = mpsc::channel();
+    let ask = move || {
+        tell.send(asker.request(Message::new(TOPIC, "x"), LONG))
+            .unwrap()
+    };
+    let thread = thread::spawn("test-asker", ask).unwrap();
+    while stored(&cluster, "broker-a").len() < 4 {
+        assert!(clock.monotonic() < LONG, "the request did not come");
+    }
+    asking.close(SHORT).unwrap();
+    assert_eq!(kind(told.recv_timeout(LONG).unwrap()), ErrorKind::Closed);
+    thread.join_deadline(LONG).unwrap();
 }
 
 /// Clients that a broker lists for the group.

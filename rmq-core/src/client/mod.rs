@@ -12,9 +12,11 @@ mod scheduler;
 mod wait;
 
 pub use options::ClientOptions;
-pub use producer::{Producer, ProducerOptions, SendOptions, SendResult, Target};
+pub use producer::{
+    Producer, ProducerOptions, SendOptions, SendResult, Target, TransactionState, reply_to,
+};
 pub use raw::SendStatus;
 
 pub use crate::protocol::body::message_queue::MessageQueue;
 pub use crate::protocol::message::sysflag::Compression;
-pub use crate::protocol::message::user::Message;
+pub use crate::protocol::message::user::{Message, ReceivedMessage};

@@ -15,8 +15,8 @@ pub use namesrv::NameServer;
 pub use storage::Storage;
 
 pub use crate::client::{
-    ClientOptions, Compression, Message, MessageQueue, Producer, ProducerOptions, SendOptions,
-    SendResult, SendStatus, Target,
+    ClientOptions, Compression, Message, MessageQueue, Producer, ProducerOptions, ReceivedMessage,
+    SendOptions, SendResult, SendStatus, Target, TransactionState, reply_to,
 };
 
 pub use crate::base::{Error, ErrorKind, Result};

@@ -2,26 +2,34 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::latency::Latency;
 use super::options::ProducerOptions;
+use super::request::Requests;
 use super::sending::{OP, Sending};
+use super::transaction::Checker;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::instance::{Instance, Member};
 use crate::client::wait::Pending;
 use crate::net::PushedRequest;
 use crate::protocol::body::heartbeat::{ConsumerData, ProducerData};
+use crate::protocol::code::RequestCode;
 
 pub(crate) struct Core {
     pub(crate) options: ProducerOptions,
     pub(crate) instance: Arc<Instance>,
     /// Sends and their callbacks that are not over.
     pub(crate) pending: Pending,
+    /// What asks the program how transactions ended.
+    pub(crate) checker: Option<Checker>,
+    pub(crate) requests: Requests,
+    /// This one, for what outlives a call.
+    own: Weak<Self>,
     sends: Mutex<HashMap<u64, Arc<Sending>>>,
     next_number: AtomicU64,
     next_turn: AtomicUsize,
@@ -30,19 +38,26 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(options: ProducerOptions, instance: Arc<Instance>) -> Self {
+    pub(crate) fn new(
+        options: ProducerOptions,
+        instance: Arc<Instance>,
+        checker: Option<Checker>,
+    ) -> Arc<Self> {
         // Producers that begin together do not all begin with the same queue.
         let turn = instance.runtime.clock.wall_ms().unsigned_abs() as usize;
-        Self {
+        Arc::new_cyclic(|own| Self {
             options,
             instance,
             pending: Pending::default(),
+            checker,
+            requests: Requests::default(),
+            own: Weak::clone(own),
             sends: Mutex::default(),
             next_number: AtomicU64::new(0),
             next_turn: AtomicUsize::new(turn),
             latency: Mutex::default(),
             closed: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(crate) fn next_number(&self) -> u64 {
@@ -102,6 +117,7 @@ impl Core {
         for sending in left {
             sending.finish(Err(closed()));
         }
+        self.requests.close();
         let quiet = inside || self.pending.wait_none(CALLBACKS);
         self.instance.close(until.saturating_sub(runtime.now()));
         if quiet {
@@ -123,10 +139,15 @@ impl Member for Core {
     }
 
     fn asked(&self, request: PushedRequest) {
-        tracing::debug!(
-            code = request.command.code,
-            "a request that producers do not serve"
-        );
+        match request.command.request_code() {
+            RequestCode::CHECK_TRANSACTION_STATE => {
+                if let Some(core) = self.own.upgrade() {
+                    core.check_transaction(request);
+                }
+            }
+            RequestCode::PUSH_REPLY_MESSAGE_TO_CLIENT => self.take_reply(&request),
+            code => tracing::debug!(%code, "a request that producers do not serve"),
+        }
     }
 }
 

@@ -4,9 +4,11 @@ mod core;
 mod latency;
 mod options;
 mod prepare;
+mod request;
 mod retry;
 mod select;
 mod sending;
+mod transaction;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,14 +16,17 @@ use std::time::Duration;
 use self::core::Core;
 use self::prepare::Outgoing;
 use self::sending::{Done, OP, Sending};
+use self::transaction::Checker;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::instance::{Instance, Member};
 use crate::client::wait::Slot;
 use crate::client::{names, raw};
 use crate::protocol::body::message_queue::MessageQueue;
-use crate::protocol::message::user::Message;
+use crate::protocol::message::user::{Message, ReceivedMessage};
 
 pub use options::{ProducerOptions, SendOptions, Target};
+pub use request::reply_to;
+pub use transaction::TransactionState;
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +62,19 @@ pub struct Producer {
 impl Producer {
     /// Starts a producer. Nothing is asked of the network yet. `Invalid`: an option is not usable.
     pub fn start(options: ProducerOptions) -> Result<Self> {
+        Self::begin(options, None)
+    }
+
+    /// Starts a producer whose group answers for its transactions: `checker` is called, on a thread
+    /// of the runtime, when a broker asks how the transaction of a half message ended.
+    pub fn start_with_checker(
+        options: ProducerOptions,
+        checker: impl Fn(&ReceivedMessage) -> TransactionState + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::begin(options, Some(Box::new(checker)))
+    }
+
+    fn begin(options: ProducerOptions, checker: Option<Checker>) -> Result<Self> {
         names::check_group(&options.group)?;
         if options.new_topic_queue_nums < 1 {
             let context = "new_topic_queue_nums is less than 1";
@@ -64,7 +82,7 @@ impl Producer {
         }
         let queue_nums = Some(options.new_topic_queue_nums);
         let instance = Arc::new(Instance::new(options.client.clone(), queue_nums)?);
-        let core = Arc::new(Core::new(options, Arc::clone(&instance)));
+        let core = Core::new(options, Arc::clone(&instance), checker);
         let member: Weak<dyn Member> = Arc::downgrade(&core) as Weak<dyn Member>;
         instance.start(member);
         Ok(Self { core })

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::options::{ProducerOptions, Target};
+use super::sending::REPLY;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::names;
 use crate::protocol::message::batch::BatchMessage;
@@ -22,6 +23,8 @@ pub(crate) struct Outgoing {
     pub(crate) properties: String,
     pub(crate) body: Bytes,
     pub(crate) batch: bool,
+    /// It answers a request.
+    pub(crate) reply: bool,
     /// The unique id; of a batch, all of them joined by commas.
     pub(crate) msg_id: String,
 }
@@ -95,7 +98,9 @@ pub(crate) fn single(
     if message.property(property::TRANSACTION_PREPARED) == Some("true") {
         sys_flag = sysflag::with_transaction(sys_flag, sysflag::TRANSACTION_PREPARED);
     }
+    let reply = message.property(property::MSG_TYPE) == Some(REPLY);
     Ok(Outgoing {
+        reply,
         topic: message.topic,
         flag: message.flag,
         sys_flag,
@@ -165,6 +170,7 @@ pub(crate) fn batch(
         properties: properties_of(&shared)?,
         body: body.into(),
         batch: true,
+        reply: false,
         msg_id: ids.join(","),
     })
 }

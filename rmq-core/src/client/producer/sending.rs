@@ -21,6 +21,9 @@ use crate::protocol::request::send::SendRequest;
 
 pub(crate) const OP: &str = "send message";
 
+/// The kind of message that answers a request.
+pub(crate) const REPLY: &str = "reply";
+
 pub(crate) type Done = Box<dyn FnOnce(Result<SendResult>) + Send>;
 
 /// One send on its way.
@@ -160,9 +163,10 @@ impl Sending {
             max_reconsume_times: None,
             broker_name: Some(&queue.broker_name),
         };
-        let code = match out.batch {
-            true => RequestCode::SEND_BATCH_MESSAGE,
-            false => RequestCode::SEND_MESSAGE_V2,
+        let code = match (out.batch, out.reply) {
+            (true, _) => RequestCode::SEND_BATCH_MESSAGE,
+            (_, true) => RequestCode::SEND_REPLY_MESSAGE_V2,
+            _ => RequestCode::SEND_MESSAGE_V2,
         };
         header.command(code).with_body(out.body.clone())
     }

@@ -1,0 +1,161 @@
+//! Transactions: a half message, the program's own work, and how it ended.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use super::core::Core;
+use super::{Producer, SendOptions, SendResult};
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::raw::SendStatus;
+use crate::net::PushedRequest;
+use crate::protocol::code::RequestCode;
+use crate::protocol::command::Command;
+use crate::protocol::message::id::OffsetMsgId;
+use crate::protocol::message::properties::names;
+use crate::protocol::message::record::CheckLevel;
+use crate::protocol::message::user::{Message, ReceivedMessage, ReceivedMessages};
+use crate::protocol::request::push::CheckTransactionStateRequest;
+use crate::protocol::request::transaction::{
+    EndTransactionRequest, TRANSACTION_COMMIT, TRANSACTION_ROLLBACK, TRANSACTION_UNKNOWN,
+};
+
+const OP: &str = "transaction";
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransactionState {
+    /// The message is delivered.
+    Commit,
+    /// The message is forgotten.
+    Rollback,
+    /// Not known yet: the broker asks later.
+    #[default]
+    Unknown,
+}
+
+impl TransactionState {
+    fn code(self) -> i32 {
+        match self {
+            Self::Commit => TRANSACTION_COMMIT,
+            Self::Rollback => TRANSACTION_ROLLBACK,
+            Self::Unknown => TRANSACTION_UNKNOWN,
+        }
+    }
+}
+
+/// Says how the transaction of a half message ended; called when a broker asks.
+pub(crate) type Checker = Box<dyn Fn(&ReceivedMessage) -> TransactionState + Send + Sync>;
+
+impl Producer {
+    /// Sends a half message, runs `execute`, and tells the broker what it answered. The message is
+    /// delivered if that is `Commit`. If it is `Unknown`, panics, or never reaches the broker,
+    /// the broker asks the checker of a producer of this group; see
+    /// [`start_with_checker`](Self::start_with_checker).
+    ///
+    /// Errors are those of a send; `execute` did not run then. A half message that was stored, but
+    /// less safely than asked for, is rolled back without running it.
+    pub fn send_in_transaction(
+        &self,
+        mut message: Message,
+        options: SendOptions,
+        execute: impl FnOnce(&SendResult) -> TransactionState,
+    ) -> Result<(SendResult, TransactionState)> {
+        // Brokers deliver committed messages at once.
+        message.properties.remove(names::DELAY);
+        message
+            .set_property(names::TRANSACTION_PREPARED, "true")
+            .set_property(names::PRODUCER_GROUP, self.core.options.group.clone());
+        let topic = message.topic.clone();
+        let sent = self.send_with(message, options)?;
+        let state = match sent.status {
+            SendStatus::Ok => guarded(|| execute(&sent)),
+            _ => TransactionState::Rollback,
+        };
+        if let Err(error) = self.core.end_transaction(topic, &sent, state) {
+            tracing::warn!(%error, "the broker will ask how a transaction ended");
+        }
+        Ok((sent, state))
+    }
+}
+
+fn guarded(decide: impl FnOnce() -> TransactionState) -> TransactionState {
+    panic::catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
+        tracing::error!("a transaction's callback panicked");
+        TransactionState::Unknown
+    })
+}
+
+impl Core {
+    fn end_transaction(
+        &self,
+        topic: String,
+        sent: &SendResult,
+        state: TransactionState,
+    ) -> Result<()> {
+        let place = OffsetMsgId::parse(&sent.offset_msg_id)
+            .map_err(|error| Error::new(ErrorKind::Corrupt, OP, error.to_string()))?;
+        let broker_name = &sent.queue.broker_name;
+        let transaction_id = sent.transaction_id.as_ref().unwrap_or(&sent.msg_id);
+        let header = EndTransactionRequest {
+            topic: Some(topic),
+            producer_group: self.options.group.clone(),
+            tran_state_table_offset: sent.queue_offset,
+            commit_log_offset: place.physical_offset,
+            commit_or_rollback: state.code(),
+            from_transaction_check: false,
+            msg_id: sent.msg_id.clone(),
+            transaction_id: Some(transaction_id.clone()),
+            broker_name: Some(broker_name.clone()),
+        };
+        let request = Command::request(RequestCode::END_TRANSACTION, &header);
+        let master = self.instance.master(broker_name)?;
+        self.instance.oneway(&master, request)
+    }
+
+    /// A broker asks how a transaction ended. The checker runs on a thread of its own.
+    pub(crate) fn check_transaction(self: &Arc<Self>, request: PushedRequest) {
+        if self.checker.is_none() {
+            tracing::debug!("a transaction cannot be checked: there is no checker");
+            return;
+        }
+        // What is refused here is asked again.
+        if !self.pending.enter(self.options.max_in_flight) {
+            return;
+        }
+        let core = Arc::clone(self);
+        self.instance.runtime.callbacks.run(move || {
+            let leaving = super::Leaving(core);
+            if let Err(error) = leaving.0.answer_check(&request) {
+                tracing::warn!(%error, "a transaction was not checked");
+            }
+        });
+    }
+
+    fn answer_check(&self, request: &PushedRequest) -> Result<()> {
+        let asked: CheckTransactionStateRequest = request.command.header()?;
+        let body = request.command.body.clone();
+        let max = self.options.max_message_bytes.saturating_mul(2);
+        let mut messages = ReceivedMessages::new(body, CheckLevel::Bounds, max);
+        let message = messages
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::Corrupt, OP, "the half message is missing"))??;
+        let Some(checker) = &self.checker else {
+            return Ok(());
+        };
+        let state = guarded(|| checker(&message));
+        let msg_id = message.msg_id();
+        let header = EndTransactionRequest {
+            topic: Some(message.message.topic.clone()),
+            producer_group: self.options.group.clone(),
+            tran_state_table_offset: asked.tran_state_table_offset,
+            commit_log_offset: asked.commit_log_offset,
+            commit_or_rollback: state.code(),
+            from_transaction_check: true,
+            msg_id,
+            transaction_id: asked.transaction_id,
+            broker_name: asked.broker_name,
+        };
+        let answer = Command::request(RequestCode::END_TRANSACTION, &header);
+        self.instance.runtime.net.oneway(&request.addr, answer)
+    }
+}
