@@ -17,6 +17,7 @@ use crate::broker::stats::SAMPLE_INTERVAL_MS;
 use crate::net::ConnectionId;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
+use crate::protocol::json::Flavour;
 use crate::protocol::request::push::NotifyConsumerIdsChangedRequest;
 use crate::store::{self, MetadataFile};
 
@@ -62,6 +63,8 @@ pub(crate) enum Task {
         /// The group.
         group: String,
     },
+    /// A retry or dead letter topic that nobody waits for is to exist.
+    MakeGroupTopic(GroupTopic),
     /// A half message was given up: the topic for that is to exist.
     GivenUp,
     /// A connection that is gone.
@@ -122,6 +125,7 @@ pub(crate) struct Control {
     files: ControlFiles,
     persisted_offsets: u64,
     persisted_delays: u64,
+    persisted_orders: u64,
     next_sample_ms: u64,
     next_persist_ms: u64,
     next_delays_ms: u64,
@@ -139,6 +143,7 @@ impl Control {
             files,
             persisted_offsets,
             persisted_delays,
+            persisted_orders: 0,
             next_sample_ms: 0,
             next_persist_ms: 0,
             next_delays_ms: 0,
@@ -163,6 +168,7 @@ impl Control {
         if persist_at_end() {
             self.persist_offsets();
             self.persist_delays();
+            self.persist_orders();
             self.persist_filters();
         }
     }
@@ -184,6 +190,7 @@ impl Control {
             Task::CreateGroup { conn, frame, group } => {
                 self.create_first(conn, frame, processors::admin::create_by_pull, &group);
             }
+            Task::MakeGroupTopic(topic) => self.make_group_topic(&topic),
             Task::GivenUp => self.create_topic_of_given_up(),
             Task::Closed(conn) => self.closed(conn),
         }));
@@ -254,6 +261,23 @@ impl Control {
         });
     }
 
+    fn make_group_topic(&self, topic: &GroupTopic) {
+        let GroupTopic {
+            name,
+            queues,
+            sys_flag,
+        } = topic;
+        if self.shared.topics.get(name).is_none()
+            && let Err(error) = self
+                .shared
+                .topics
+                .create_for_group(name, *queues, false, *sys_flag)
+        {
+            tracing::error!(%error, name, "a topic of retries could not be made");
+        }
+        self.shared.after_registration(|| {});
+    }
+
     fn create_topic_of_given_up(&self) {
         let topic = names::TRANS_CHECK_MAX_TIME_TOPIC;
         if let Err(error) = self.shared.topics.create_for_group(topic, 1, false, 0) {
@@ -263,6 +287,7 @@ impl Control {
     }
 
     fn closed(&self, conn: ConnectionId) {
+        self.shared.pops.closed(conn);
         self.shared.producers.lock().close(conn);
         self.shared.calls.close(conn);
         let changes = self.shared.consumers.write().close(conn);
@@ -293,6 +318,7 @@ impl Control {
         if now_ms >= self.next_expire_ms {
             self.expire(now_ms);
             self.persist_filters();
+            self.persist_orders();
             self.next_expire_ms = now_ms + EXPIRE_INTERVAL_MS;
         }
         let next_ms = self
@@ -313,6 +339,26 @@ impl Control {
             self.shared.close(conn);
         }
         self.shared.locks.lock().expire(now_ms);
+    }
+
+    fn persist_orders(&mut self) {
+        let shared = &self.shared;
+        let (version, table) = {
+            let mut orders = shared.pops.orders.lock();
+            if orders.version() == self.persisted_orders {
+                return;
+            }
+            let exists = |topic: &str, group: &str| {
+                shared.topics.get(topic).is_some() && shared.groups.get(group).is_some()
+            };
+            let now_ms = shared.clock.wall_ms();
+            (orders.version(), orders.snapshot(now_ms, exists))
+        };
+        let bytes = table.encode_as(Flavour::Pretty);
+        match shared.files.order_info.save(&bytes) {
+            Ok(()) => self.persisted_orders = version,
+            Err(error) => tracing::error!(%error, "ordered groups of pop could not be written"),
+        }
     }
 
     fn persist_offsets(&mut self) {

@@ -38,7 +38,8 @@ pub(crate) struct HoldTable<P> {
 /// The bit that stands for a reactor in `Queue::waiters`.
 #[must_use]
 pub(crate) fn waiter_bit(reactor: usize) -> u32 {
-    1 << (reactor % 32)
+    // The highest bit is the pop thread's.
+    1 << (reactor % 31)
 }
 
 fn key(queue: &Arc<Queue>) -> usize {

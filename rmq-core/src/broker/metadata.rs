@@ -20,6 +20,8 @@ pub(crate) struct Files {
     pub(crate) delay_offset: MetadataFile,
     /// How groups get their messages.
     pub(crate) request_mode: MetadataFile,
+    /// What ordered groups of pop work on.
+    pub(crate) order_info: MetadataFile,
     timer_checkpoint: MetadataFile,
     timer_metrics: MetadataFile,
 }
@@ -33,6 +35,7 @@ impl Files {
         Self {
             delay_offset: file("delayOffset.json"),
             request_mode: file("messageRequestMode.json"),
+            order_info: file("consumerOrderInfo.json"),
             timer_checkpoint: file("timercheck").without_backup(),
             timer_metrics: file("timermetrics"),
         }

@@ -4,6 +4,7 @@
 //! plane, one thread; `shared` is what both see.
 
 mod arrivals;
+mod assignment;
 mod calls;
 mod clients;
 mod cold;
@@ -21,6 +22,7 @@ mod offsets;
 mod options;
 mod overload;
 mod pending;
+mod pop;
 mod processors;
 mod redirect;
 mod registration;

@@ -55,6 +55,18 @@ const NO_SEND_TOPICS: [&str; 6] = [
     OFFSET_MOVED_TOPIC,
 ];
 
+/// The group whose offsets say how far the revive topic need not be read again.
+pub(crate) const REVIVE_GROUP: &str = "CID_RMQ_SYS_REVIVE_GROUP";
+/// The group whose offsets say of which check points of the revive topic the committed offsets
+/// know.
+pub(crate) const POP_POSITION_GROUP: &str = "CID_RMQ_SYS_POP_POSITION";
+
+/// The topic of a cluster's check points and acknowledgements of pop.
+#[must_use]
+pub(crate) fn revive_topic(cluster: &str) -> String {
+    format!("{SYSTEM_PREFIX}REVIVE_LOG_{cluster}")
+}
+
 /// The retry topic of a group.
 #[must_use]
 pub(crate) fn retry_topic(group: &str) -> String {
@@ -109,7 +121,13 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), String> {
 /// longer than any may be.
 #[must_use]
 pub(crate) fn can_be_stored(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= GROUP_MAX_CHARS && has_legal_characters(topic)
+    // The newer names of pop retry topics have a plus between group and topic.
+    let (first, second) = match topic.strip_prefix(RETRY_PREFIX) {
+        Some(rest) => rest.split_once('+').unwrap_or((rest, "")),
+        None => (topic, ""),
+    };
+    let legal = has_legal_characters(first) && has_legal_characters(second);
+    !topic.is_empty() && topic.len() <= GROUP_MAX_CHARS && legal
 }
 
 /// Checks a group name; the error is a sentence for the client.

@@ -21,6 +21,7 @@ use crate::broker::interfaces;
 use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::options;
+use crate::broker::pop::{Pops, Worker as PopWorker};
 use crate::broker::registration::Registration;
 use crate::broker::replication::{Replication, ReplicationStatus};
 use crate::broker::role;
@@ -35,6 +36,7 @@ use crate::config::{BrokerConfig, BrokerRole};
 use crate::net::{Client, ClientConfig, Fence, Limits, Server, ServerConfig, reactor_threads};
 use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
+use crate::protocol::body::pop::OrderInfoTable;
 use crate::store::{Disk, MetadataFile, RealDisk, Store};
 
 /// The listener that everybody uses.
@@ -77,6 +79,7 @@ pub struct Broker {
     persist_at_end: Arc<AtomicBool>,
     schedule: JoinHandle,
     transactions: JoinHandle,
+    pops: JoinHandle,
     threads: Mutex<Vec<JoinHandle>>,
     stopped: AtomicBool,
     process: ProcessMark,
@@ -175,6 +178,8 @@ impl Broker {
         let delays = delays_file
             .load(DelayOffsetTable::decode)?
             .unwrap_or_default();
+        let order_info = file("consumerOrderInfo.json").load(OrderInfoTable::decode)?;
+        let order_info = order_info.unwrap_or_default();
         let groups_file = file("subscriptionGroup.json");
         let listen = interfaces::bind_address(&config)?;
         let main = SocketAddr::new(listen, config.server.listen_port);
@@ -195,6 +200,7 @@ impl Broker {
             groups: Groups::open(groups_file, &config, Arc::clone(clock))?,
             filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
             offsets,
+            pops: Pops::new(order_info),
             schedule: Schedule::new(store.options().delay_levels_ms.clone(), delays),
             files: Files::new(&host.disk, root),
             cold: ColdReader::start()?,
@@ -237,6 +243,7 @@ impl Broker {
             ..ClientConfig::default()
         };
         let client = Arc::new(Client::start(client_config, Arc::clone(&host.clock))?);
+        shared.routes.ask_with(&client);
         let listen = interfaces::bind_address(&config)?;
         let streams = Replication::start(&config, &shared.store, host, (listen, port))?;
         let ha_address = SocketAddr::new(address.ha, streams.port());
@@ -267,6 +274,8 @@ impl Broker {
         let schedule = start_schedule(&shared)?;
         let worker = Worker::new(Arc::clone(&shared));
         let transactions = thread::spawn("rmq-broker-transaction", move || worker.run())?;
+        let worker = PopWorker::new(Arc::clone(&shared));
+        let pops = thread::spawn("rmq-broker-pop", move || worker.run())?;
         registration.register();
         let registering = Arc::clone(&registration);
         let register = thread::spawn("rmq-broker-register", move || registering.run())?;
@@ -283,6 +292,7 @@ impl Broker {
             persist_at_end,
             schedule,
             transactions,
+            pops,
             threads: Mutex::new(threads),
             stopped: AtomicBool::new(false),
             process: ProcessMark::current(),
@@ -339,8 +349,10 @@ impl Broker {
         // transactions came.
         self.shared.schedule.close(true);
         self.shared.transactions.close(true);
+        self.shared.pops.close(true);
         keep(self.schedule.join_deadline(deadline));
         keep(self.transactions.join_deadline(deadline));
+        keep(self.pops.join_deadline(deadline));
         // After the last append: slaves in sync get what they lack.
         if let Some(streams) = self.shared.streams() {
             keep(streams.close(deadline));
@@ -375,13 +387,14 @@ impl Broker {
         self.shared.control.close();
         self.shared.schedule.close(false);
         self.shared.transactions.close(false);
+        self.shared.pops.close(false);
         if let Some(streams) = self.shared.streams() {
             streams.kill();
         }
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
         let mut outcomes = vec![self.client.kill()];
-        let own = [&self.schedule, &self.transactions];
+        let own = [&self.schedule, &self.transactions, &self.pops];
         for thread in self.threads.lock().iter().chain(own) {
             outcomes.push(thread.join_deadline(deadline));
         }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::base::clock::SharedClock;
 use crate::base::queue::{self, PushError};
 use crate::broker::arrivals::Arrivals;
+use crate::broker::assignment::Routes;
 use crate::broker::calls::{ClientCalls, Unanswered};
 use crate::broker::clients::{Consumers, Producers};
 use crate::broker::cold::ColdReader;
@@ -22,6 +23,7 @@ use crate::broker::members::{Master, Members};
 use crate::broker::metadata::Files;
 use crate::broker::offsets::ConsumerOffsets;
 use crate::broker::pending::Marks;
+use crate::broker::pop::{POP_WAITER, Pops};
 use crate::broker::replication::Replication as Streams;
 use crate::broker::reply::Refusal;
 use crate::broker::resets::Resets;
@@ -113,6 +115,10 @@ pub(crate) struct Shared {
     pub(crate) members: Members,
     /// Transactions that are to end.
     pub(crate) transactions: Transactions,
+    /// Routes for the queues that consumers are assigned.
+    pub(crate) routes: Routes,
+    /// Pops and what belongs to them.
+    pub(crate) pops: Pops,
     /// The log's way to slaves or from the master, once it runs.
     streams: OnceLock<Streams>,
     ha_address: OnceLock<SocketAddr>,
@@ -161,6 +167,8 @@ pub(crate) struct SharedParts {
     pub(crate) offsets: ConsumerOffsets,
     /// See `Shared::schedule`.
     pub(crate) schedule: Schedule,
+    /// See `Shared::pops`.
+    pub(crate) pops: Pops,
     /// See `Shared::files`.
     pub(crate) files: Files,
     /// See `Shared::cold`.
@@ -212,6 +220,8 @@ impl Shared {
             schedule: parts.schedule,
             members,
             transactions,
+            routes: Routes::default(),
+            pops: parts.pops,
             streams: OnceLock::new(),
             ha_address: OnceLock::new(),
             cold: parts.cold,
@@ -407,6 +417,11 @@ impl Shared {
         if waiters == 0 {
             return false;
         }
+        if waiters & POP_WAITER != 0 {
+            // One word is enough until the thread asks for another.
+            queue.waiters.fetch_and(!POP_WAITER, Ordering::SeqCst);
+            self.pops.arrived(queue);
+        }
         for index in 0..self.mailboxes.len() {
             if Some(index) != own && waiters & waiter_bit(index) != 0 {
                 self.post(index, Mail::Visible(Arc::clone(queue)));
@@ -495,6 +510,7 @@ impl Shared {
         self.schedule.on_progress();
         self.announce_arrivals();
         self.transactions.on_progress();
+        self.pops.on_progress();
         let parked = self.parked.load(Ordering::SeqCst);
         for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
             if parked & waiter_bit(index) != 0 {

@@ -24,9 +24,6 @@ pub(crate) const PERM_WRITE: i32 = 2;
 /// The topic's settings may be inherited by topics created by sending.
 pub(crate) const PERM_INHERIT: i32 = 1;
 
-/// Queues of the pop revive topic, as many as Apache's default.
-const REVIVE_QUEUES: i32 = 8;
-
 /// What changed, for those who registered an interest.
 type OnChange = Box<dyn Fn(&TopicConfig) + Send + Sync>;
 
@@ -352,7 +349,7 @@ fn system_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
         sized(names::OFFSET_MOVED_TOPIC, 1),
         sized(names::SCHEDULE_TOPIC, 18),
         sized(&format!("{cluster}_REPLY_TOPIC"), 1),
-        sized(&format!("rmq_sys_REVIVE_LOG_{cluster}"), REVIVE_QUEUES),
+        sized(&names::revive_topic(cluster), config.revive_queues),
         with_perm(
             sized(&format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"), 1),
             PERM_INHERIT,

@@ -8,6 +8,7 @@ use crate::config::server::{ClientConfig, ServerConfig, check_ip_address};
 use crate::config::snapshot::{Layers, ServerSettings};
 use crate::config::store::{BrokerRole, StoreConfig};
 use crate::config::table::{EXPORTERS, absent, computed, is, settings};
+use crate::config::value::choices;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -19,6 +20,17 @@ pub const EMBEDDED_KEYS: [(&str, &str); 5] = [
     ("maxHashSlotNum", "65536"),
     ("maxIndexNum", "262144"),
 ];
+
+choices! {
+    /// How consumers get their messages.
+    pub enum RequestMode {
+        /// From queues that are divided among them.
+        #[default]
+        Pull = "PULL",
+        /// From the broker, which divides the messages.
+        Pop = "POP",
+    }
+}
 
 settings! {
     /// What a broker is told.
@@ -141,6 +153,40 @@ settings! {
             admin_wait_max_ms: u64, "waitTimeMillsInAdminBrokerQueue" =
                 is("5000").range(0, HOUR_MS).ms().reload(),
                 "Longest wait of an administration request for the control thread.";
+            pop_polling_of_queue: usize, "popPollingSize" =
+                is("1024").range(0, 100_000_000).reload(),
+                "Pop requests held for one group and queue.";
+            pop_polling_places: usize, "popPollingMapSize" =
+                is("100000").range(0, 100_000_000).reload(),
+                "Topic, group and queue combinations with held pop requests.";
+            pop_polling_max: usize, "maxPopPollingSize" =
+                is("100000").range(0, 100_000_000).reload(),
+                "Pop requests held in all.";
+            revive_queues: i32, "reviveQueueNum" = is("8").range(1, 999),
+                "Queues of the pop revive topic.";
+            pop_init_by_memory: bool, "initPopOffsetByCheckMsgInMem" = is("true").reload(),
+                "Starts new pop groups at 0 when offset 0 is still in memory.";
+            pop_reads_retry_v1: bool, "retrieveMessageFromPopRetryTopicV1" = is("true").reload(),
+                "Reads retry topics of the older naming too.";
+            pop_retry_v2: bool, "enableRetryTopicV2" = is("false").reload(),
+                "Names pop retry topics in the newer way.";
+            pop_retry_first_percent: u32, "popFromRetryProbability" =
+                is("20").range(0, 100).reload(),
+                "Pops of a hundred that read the retry topic first.";
+            pop_shows_retry_topic: bool, "popResponseReturnActualRetryTopic" =
+                is("false").reload(),
+                "Shows the retry topic's name in pop answers.";
+            assigns_queues: bool, "serverLoadBalancerEnable" = is("true").reload(),
+                "Lets the broker assign queues to consumers.";
+            assignment_route_ms: u64, "loadBalancePollNameServerInterval" =
+                is("30000").range(1, HOUR_MS).ms().reload(),
+                "How long a route that the broker asked for serves assignments.";
+            default_request_mode: RequestMode, "defaultMessageRequestMode" =
+                is("PULL").reload(),
+                "How consumers get messages when a group does not say.";
+            default_pop_share_queues: i32, "defaultPopShareQueueNum" =
+                is("-1").range(-1, i32::MAX as i64).reload(),
+                "Consumers that share each pop queue with its own; -1 and 0 all.";
             held_pulls_max: usize, "rmq.maxHeldPulls" = is("200000").range(0, 100_000_000).reload(),
                 "Pulls held at once; a further one is answered PULL_NOT_FOUND.";
             topics_max: usize, "rmq.maxTopics" = is("100000").range(1, 10_000_000).reload(),
@@ -332,13 +378,8 @@ settings! {
                 "Silence after which a broadcast offset is dropped.";
             "broadcastOffsetExpireMaxSecond": Long = is("300"),
                 "Age at which a broadcast offset is dropped.";
-            "popPollingSize": Int = is("1024"), "Pop requests held for one queue.";
-            "popPollingMapSize": Int = is("100000"),
-                "Topic, group and queue combinations with held pop requests.";
             "popPollingMapExpireTimeSeconds": Int = is("600"),
                 "Idle time after which such a combination is forgotten.";
-            "maxPopPollingSize": Long = is("100000"), "Pop requests held in all.";
-            "reviveQueueNum": Int = is("8"), "Queues of the pop revive topic.";
             "reviveInterval": Long = is("1000"), "Pause between scans of the revive topic.";
             "reviveMaxSlow": Long = is("3"), "Slow revive rounds in a row that are tolerated.";
             "reviveScanTime": Long = is("10000"), "Length of one revive scan.";
@@ -363,13 +404,6 @@ settings! {
                 "Wakes held pops before the lag is computed.";
             "enableNotifyAfterPopOrderLockRelease": Bool = is("true"),
                 "Wakes held pops when an ordered queue is released.";
-            "initPopOffsetByCheckMsgInMem": Bool = is("true"),
-                "Starts new pop groups at 0 when offset 0 is still in memory.";
-            "retrieveMessageFromPopRetryTopicV1": Bool = is("true"),
-                "Reads retry topics of the older naming too.";
-            "enableRetryTopicV2": Bool = is("false"), "Names pop retry topics in the newer way.";
-            "popFromRetryProbability": Int = is("20"),
-                "Pops of a hundred that read the retry topic first.";
             "popFromRetryProbabilityForPriority": Int = is("0"), "The same for priority topics.";
             "priorityOrderAsc": Bool = is("true"), "Order of message priorities.";
             "popConsumerFSServiceInit": Bool = is("true"), "Starts the file based pop service.";
@@ -392,15 +426,8 @@ settings! {
                 "Messages looked at before a notification.";
             "syncBrokerMemberGroupPeriod": Int = is("1000"),
                 "Pause between looks at the broker's own group, with acting masters.";
-            "loadBalancePollNameServerInterval": Long = is("30000"),
-                "How often assignment asks for routes.";
             "cleanOfflineBrokerInterval": Int = is("30000"),
                 "How often brokers that are gone are forgotten.";
-            "serverLoadBalancerEnable": Bool = is("true"),
-                "Lets the broker assign queues to consumers.";
-            "defaultMessageRequestMode": Text = is("PULL").words(&["PULL", "POP"]),
-                "How consumers get messages when a group does not say.";
-            "defaultPopShareQueueNum": Int = is("-1"), "Queues that pop consumers share; -1 all.";
             "transactionMetricFlushInterval": Long = is("10000"),
                 "How often transaction counts are written.";
             "transactionCheckRocksdbCoreThreads": Int = is("2"),
@@ -480,8 +507,6 @@ settings! {
                 "Cold bytes all groups may read in a second.";
             "fetchNamesrvAddrInterval": Long = is("10000"),
                 "How often the address server is asked.";
-            "popResponseReturnActualRetryTopic": Bool = is("false"),
-                "Shows the retry topic's name in pop answers.";
             "enableSplitMetadata": Bool = is("true"),
                 "Splits topics and groups over several answers to slaves.";
             "splitMetadataSize": Int = is("2000"), "Entries in one of these answers.";

@@ -24,6 +24,7 @@ use crate::broker::filters::SelectorCache;
 use crate::broker::hold::HoldTable;
 use crate::broker::overload;
 use crate::broker::pending::{PendingReplies, Settled};
+use crate::broker::pop;
 use crate::broker::processors;
 use crate::broker::reply::{Answer, Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
@@ -35,6 +36,7 @@ use crate::protocol::command::Command;
 use crate::protocol::frame::{FrameRef, Serialize};
 use crate::protocol::header::{Head, peek_head};
 use crate::protocol::request::Scratch;
+use crate::protocol::request::pop::PopMessageRequest;
 use crate::store::Queue;
 
 pub(crate) use pull::HeldPull;
@@ -165,7 +167,16 @@ impl DataHandler {
             self.answer(io, conn, &command, answer);
             return;
         }
-        let refused = if command.request_code() == RequestCode::END_TRANSACTION {
+        let refused = if pop::is_pop(command.code) {
+            match self.group_of_pop(&command) {
+                Some(group) => {
+                    let frame = processors::bytes_of(frame);
+                    let task = Task::CreateGroup { conn, frame, group };
+                    self.shared.control.try_push(task).err().map(|_| command)
+                }
+                None => self.shared.pops.hand_over(conn, peer, command),
+            }
+        } else if command.request_code() == RequestCode::END_TRANSACTION {
             let now_ms = self.now_ms();
             self.shared.transactions.end(conn, command, now_ms).err()
         } else if processors::is_cold(command.code) {
@@ -190,6 +201,16 @@ impl DataHandler {
         if let Some(command) = refused {
             self.answer(io, conn, &command, Err(overload::full()));
         }
+    }
+
+    /// The group of a pop, if it is to be made first.
+    fn group_of_pop(&self, command: &Command) -> Option<String> {
+        if command.request_code() != RequestCode::POP_MESSAGE {
+            return None;
+        }
+        let header: PopMessageRequest = command.header().ok()?;
+        let group = header.consumer_group;
+        self.shared.groups.would_create(&group).then_some(group)
     }
 
     fn answer(&self, io: &mut Io<'_>, conn: ConnectionId, request: &Command, answer: Answer) {
@@ -365,6 +386,7 @@ impl Handler for DataHandler {
         let shared = &self.shared;
         let handed_over = !shared.control.is_empty()
             || !shared.transactions.is_empty()
+            || !shared.pops.is_empty()
             || !shared.cold.is_empty();
         self.pending.is_empty() && !handed_over
     }

@@ -1,6 +1,7 @@
 //! One file for each family of requests. A processor takes a decoded command and answers it.
 
 pub(crate) mod admin;
+mod assignment;
 mod client;
 mod lock;
 pub(crate) mod offset;
@@ -84,6 +85,7 @@ pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2 => {
             push_reply::send_reply(context, request)
         }
+        RequestCode::QUERY_ASSIGNMENT => assignment::query(context, request),
         RequestCode::LOCK_BATCH_MQ => lock::lock(shared, request),
         RequestCode::UNLOCK_BATCH_MQ => lock::unlock(shared, request),
         _ => admin::process(context, request),

@@ -16,10 +16,12 @@ use crate::broker::groups::Groups;
 use crate::broker::metadata::Files;
 use crate::broker::names::SCHEDULE_TOPIC;
 use crate::broker::offsets::ConsumerOffsets;
+use crate::broker::pop::Pops;
 use crate::broker::settings::ConfigFile;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::topics::Topics;
 use crate::config::{BrokerConfig, BrokerRole};
+use crate::protocol::body::pop::OrderInfoTable;
 use crate::protocol::filter::tag;
 use crate::protocol::message::properties::{find_str, names};
 use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef};
@@ -79,6 +81,7 @@ fn open(
         filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
         offsets: ConsumerOffsets::default(),
         files: Files::new(&disk.shared(), Path::new("/store")),
+        pops: Pops::new(OrderInfoTable::default()),
         schedule: Schedule::new(levels.to_vec(), delays),
         cold: ColdReader::start().unwrap(),
         config_file: ConfigFile::of(&config, &disk.shared()).unwrap(),

@@ -4,6 +4,7 @@
 //! other (`encode_as`). Fields stand in the order of their names on the wire, because that is the
 //! order they are written in.
 
+pub mod assignment;
 pub mod broker_stats;
 pub mod client_config;
 pub mod cluster;
@@ -24,6 +25,7 @@ pub mod lock;
 pub mod mapping;
 pub mod message_queue;
 pub mod offset;
+pub mod pop;
 pub mod register;
 pub mod request_mode;
 pub mod reset_offset;

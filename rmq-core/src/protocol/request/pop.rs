@@ -1,5 +1,7 @@
 //! Popping, acknowledging and peeking: 200050 to 200055. JSON only, see `Command::encode`.
 
+pub mod extra;
+
 use super::headers;
 
 headers! {
@@ -47,6 +49,7 @@ headers! {
         extra_info: String => "extraInfo",
         offset: i64 => "offset",
         invisible_time_ms: i64 => "invisibleTime",
+        suspend: bool => "suspend" = false,
     }
 
     /// The answer to 200053.
@@ -91,5 +94,33 @@ headers! {
     /// The answer to 200055.
     PollingInfoResponse {
         polling_num: i32 => "pollingNum",
+    }
+}
+
+impl PopMessageResponse {
+    /// The header of an answer without messages, which consumers read like any other.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            pop_time_ms: 0,
+            invisible_time_ms: 0,
+            revive_queue_id: 0,
+            rest_num: 0,
+            start_offset_info: None,
+            msg_offset_info: None,
+            order_count_info: None,
+        }
+    }
+}
+
+impl ChangeInvisibleTimeResponse {
+    /// The header of an answer that changed nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            pop_time_ms: 0,
+            invisible_time_ms: 0,
+            revive_queue_id: 0,
+        }
     }
 }
