@@ -11,6 +11,7 @@ pub mod json;
 pub mod language;
 pub mod message;
 pub mod request;
+pub mod unserved;
 pub mod version;
 
 pub use code::{RequestCode, ResponseCode};

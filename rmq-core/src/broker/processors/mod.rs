@@ -20,6 +20,7 @@ use crate::net::ConnectionId;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::frame::{self, FrameRef};
+use crate::protocol::unserved;
 
 /// Whether the request is answered on the reactor: it touches memory only.
 #[must_use]
@@ -94,10 +95,9 @@ pub(crate) fn process(context: &Context<'_>, request: &Command) -> Answer {
 
 /// The answer to a request code that this broker does not serve.
 pub(crate) fn unsupported(code: i32) -> Answer {
-    let remark = format!(" request type {code} not supported");
     Err(Refusal::new(
         ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
-        remark,
+        unserved::remark(RequestCode::new(code)),
     ))
 }
 

@@ -16,6 +16,7 @@ use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::json::JsonError;
 use crate::protocol::request::{Header, HeaderError};
+use crate::protocol::unserved;
 
 /// Longest name of a cluster, broker, address, namespace or key.
 const NAME_BYTES_MAX: usize = 255;
@@ -76,7 +77,7 @@ pub(super) fn process(context: &Context<'_>, request: &Command) -> Option<Comman
         RequestCode::UPDATE_NAMESRV_CONFIG => config::update(context, request),
         RequestCode::GET_NAMESRV_CONFIG => config::get(context, request),
         code => {
-            let remark = format!(" request type {} not supported", code.value());
+            let remark = unserved::remark(code);
             Err(Failure(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
         }
     };

@@ -5,7 +5,7 @@ import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 
 /**
- * The commands of Apache's mqadmin for topics, groups and clusters.
+ * The commands of Apache's mqadmin, other than those that look for messages.
  *
  * <p>-n ADDRS.
  */
@@ -22,6 +22,8 @@ public final class AdminTool {
         try (Cluster cluster = new Cluster(namesrv, 2);
             Scope scope = new Scope(cluster, "adminTool")) {
             new AdminTool(admin).run(scope);
+            new AdminCommands(admin, scope).run();
+            new AdminConsumers(admin, scope).run();
         }
         admin.end();
     }
