@@ -1,5 +1,7 @@
 //! The control thread: everything that is not sending, pulling or committing, in arrival order.
 
+mod creations;
+
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::broker::clients::GroupChange;
 use crate::broker::names;
 use crate::broker::overload;
 use crate::broker::processors;
-use crate::broker::reply::{Refusal, encode_answer};
+use crate::broker::reply::{Answer, Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
 use crate::broker::stats::SAMPLE_INTERVAL_MS;
 use crate::net::ConnectionId;
@@ -160,7 +162,7 @@ impl Control {
                 .control
                 .pop_timeout(Duration::from_millis(wait_ms))
             {
-                Popped::Item(task) => self.handle(task),
+                Popped::Item(task) => self.handle_from(task),
                 Popped::TimedOut => {}
                 Popped::Closed => break,
             }
@@ -181,16 +183,12 @@ impl Control {
                 command,
                 since_ms,
             } => self.request(conn, peer, &command, since_ms),
-            Task::CreateTopic { conn, frame, topic } => {
-                self.create_first(conn, frame, processors::topic::create_by_send, &topic);
-            }
-            Task::CreateGroupTopic { conn, frame, topic } => {
-                self.create_first(conn, frame, processors::topic::create_for_group, &topic);
-            }
             Task::CreateGroup { conn, frame, group } => {
-                self.create_first(conn, frame, processors::admin::create_by_pull, &group);
+                self.create_group_first(conn, frame, &group);
             }
             Task::MakeGroupTopic(topic) => self.make_group_topic(&topic),
+            // `handle_from` takes these.
+            Task::CreateTopic { .. } | Task::CreateGroupTopic { .. } => {}
             Task::GivenUp => self.create_topic_of_given_up(),
             Task::Closed(conn) => self.closed(conn),
         }));
@@ -207,27 +205,34 @@ impl Control {
         overload::check(max_ms, waited_ms, self.shared.control.len())
     }
 
-    fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command, since_ms: u64) {
-        if let Err(refusal) = self.check_wait(command, since_ms) {
-            if let Some(bytes) = encode_answer(command, Err(refusal)) {
-                self.shared.send(conn, bytes);
-            }
-            return;
-        }
+    /// The answer to a request; a panic costs no more than that.
+    fn answer(
+        &self,
+        conn: ConnectionId,
+        peer: SocketAddr,
+        command: &Command,
+        since_ms: u64,
+    ) -> Answer {
+        self.check_wait(command, since_ms)?;
         let context = Context {
             shared: &self.shared,
             conn,
             peer,
         };
-        let answer = catch_unwind(AssertUnwindSafe(|| processors::process(&context, command)))
-            .unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| processors::process(&context, command))).unwrap_or_else(
+            |panic| {
                 let what = thread::panic_message(&*panic).to_owned();
                 tracing::error!(code = command.code, what, "a request handler panicked");
                 Err(Refusal::new(
                     ResponseCode::SYSTEM_ERROR,
                     format!("internal error: {what}"),
                 ))
-            });
+            },
+        )
+    }
+
+    fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command, since_ms: u64) {
+        let answer = self.answer(conn, peer, command, since_ms);
         let bytes = encode_answer(command, answer);
         let shared = Arc::clone(&self.shared);
         self.shared.after_registration(move || {
@@ -237,15 +242,9 @@ impl Control {
         });
     }
 
-    /// Creates what a request needs and gives it back to its reactor, or refuses it.
-    fn create_first<T>(
-        &self,
-        conn: ConnectionId,
-        frame: Vec<u8>,
-        create: fn(&Arc<Shared>, &T) -> Result<(), Refusal>,
-        what: &T,
-    ) {
-        if let Err(refusal) = create(&self.shared, what) {
+    /// Creates the group that a request needs and gives it back to its reactor, or refuses it.
+    fn create_group_first(&self, conn: ConnectionId, frame: Vec<u8>, group: &str) {
+        if let Err(refusal) = processors::admin::create_by_pull(&self.shared, group) {
             let Some(request) = processors::decode_frame(&frame) else {
                 return;
             };

@@ -1,6 +1,8 @@
 //! Registration with every nameserver: at the start, every period, when a topic changes, and
 //! taken back at a clean stop.
 
+mod single;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -68,6 +70,8 @@ struct Standing {
     stale: bool,
     /// Whether the last registration was taken; `None` before the first answer.
     taken: Option<bool>,
+    /// It takes registrations of all topics only.
+    whole_only: bool,
 }
 
 impl Rounds {
@@ -85,6 +89,8 @@ impl Rounds {
     fn settle(&mut self, nameserver: &str, answer: Result<Command>) {
         let standing = self.standings.entry(nameserver.to_owned()).or_default();
         standing.in_flight = false;
+        let code = answer.as_ref().ok().map(Command::response_code);
+        standing.whole_only |= code == Some(ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
         let refusal = match answer {
             Ok(reply) if reply.response_code() == ResponseCode::SUCCESS => None,
             Ok(reply) => Some(format!(
@@ -184,9 +190,14 @@ impl Registration {
                 self.register_with(&missing, PATIENCE);
                 continue;
             }
-            registered_ms = self.shared.clock.monotonic_ms();
-            self.shared.members.asked(registered_ms);
-            self.register_with(&self.shared.config().namesrv_addr, PATIENCE);
+            let now_ms = self.shared.clock.monotonic_ms();
+            let changes = self.shared.take_topic_changes();
+            let all = changes.all || asked.iter().any(|one| one.all) || now_ms >= due_ms;
+            if all || !self.register_topics(&changes.topics) {
+                registered_ms = now_ms;
+                self.shared.members.asked(registered_ms);
+                self.register_with(&self.shared.config().namesrv_addr, PATIENCE);
+            }
             for one in asked {
                 (one.done)();
             }
@@ -210,6 +221,7 @@ impl Registration {
         for address in std::mem::take(&mut *self.lost.lock()) {
             if let Some(standing) = rounds.standings.get_mut(&address) {
                 standing.taken = None;
+                standing.whole_only = false;
             }
         }
         let is_missing = |nameserver: &&String| match rounds.standings.get(*nameserver) {
@@ -269,6 +281,11 @@ impl Registration {
                     let _ = answers.send((name, answer));
                 });
         }
+        self.await_answers(&mut rounds, asked, patience);
+    }
+
+    /// Takes answers until those of `asked` are there or patience is over.
+    fn await_answers(&self, rounds: &mut Rounds, mut asked: HashSet<&str>, patience: Duration) {
         let until = self.shared.clock.monotonic() + patience;
         while !asked.is_empty() {
             let left = until.saturating_sub(self.shared.clock.monotonic());
@@ -276,7 +293,7 @@ impl Registration {
                 return;
             };
             asked.remove(nameserver.as_str());
-            self.settle(&mut rounds, (nameserver, answer));
+            self.settle(rounds, (nameserver, answer));
         }
     }
 

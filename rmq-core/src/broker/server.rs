@@ -136,9 +136,9 @@ fn attach_hooks(shared: &Arc<Shared>) {
         }
     }));
     let changed = Arc::downgrade(shared);
-    shared.topics.on_change(move |_| {
+    shared.topics.on_change(move |topic| {
         if let Some(shared) = changed.upgrade() {
-            shared.topics_changed();
+            shared.topic_changed(&topic.topic_name);
         }
     });
 }

@@ -100,7 +100,9 @@ fn apply(shared: &Arc<Shared>, before: &BrokerConfig, after: BrokerConfig) -> Re
     if nameservers {
         let done = Box::new(|| {});
         // A full queue means that a registration is near anyway.
-        let _ = shared.registration.try_push(RegisterNow { done });
+        let _ = shared
+            .registration
+            .try_push(RegisterNow { done, all: true });
     }
     Ok(())
 }

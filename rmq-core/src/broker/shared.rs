@@ -1,5 +1,6 @@
 //! What the broker's threads share.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,10 +63,21 @@ pub(crate) enum Mail {
     },
 }
 
+/// Changes of topics that nameservers are to hear of.
+#[derive(Debug, Default)]
+pub(crate) struct TopicChanges {
+    /// More than settings of single topics.
+    pub(crate) all: bool,
+    /// Topics that were made or changed.
+    pub(crate) topics: BTreeSet<String>,
+}
+
 /// A request to register; `done` is run by the registration thread when every nameserver was asked.
 pub(crate) struct RegisterNow {
     /// What waits for it.
     pub(crate) done: Box<dyn FnOnce() + Send>,
+    /// Whether nameservers are to be told of all topics.
+    pub(crate) all: bool,
 }
 
 impl std::fmt::Debug for RegisterNow {
@@ -138,6 +150,10 @@ pub(crate) struct Shared {
     unknown_topic: AtomicBool,
     /// Whether topics changed that no registration was asked for yet.
     topics_changed: AtomicBool,
+    /// What changed since the nameservers were last told.
+    topic_changes: Mutex<TopicChanges>,
+    /// Whether the control thread has answers that wait for a write of the topics.
+    pub(crate) answers_held: AtomicBool,
     store_ip: IpAddr,
     store_port: AtomicU16,
     mailboxes: Vec<Mutex<Vec<Mail>>>,
@@ -233,6 +249,8 @@ impl Shared {
             // A store that was not closed in order may have some.
             unknown_topic: AtomicBool::new(true),
             topics_changed: AtomicBool::new(false),
+            topic_changes: Mutex::default(),
+            answers_held: AtomicBool::new(false),
             mailboxes: (0..parts.reactors).map(|_| Mutex::default()).collect(),
             reactors: OnceLock::new(),
             parked: AtomicU32::new(0),
@@ -519,9 +537,21 @@ impl Shared {
         }
     }
 
-    /// Takes note that the nameservers are to hear of a change of topics.
+    /// Takes note that the nameservers are to be told of all topics.
     pub(crate) fn topics_changed(&self) {
+        self.topic_changes.lock().all = true;
         self.topics_changed.store(true, Ordering::Release);
+    }
+
+    /// Takes note that the nameservers are to be told of this topic.
+    pub(crate) fn topic_changed(&self, topic: &str) {
+        self.topic_changes.lock().topics.insert(topic.to_owned());
+        self.topics_changed.store(true, Ordering::Release);
+    }
+
+    /// What the nameservers are to be told of, which they will be.
+    pub(crate) fn take_topic_changes(&self) -> TopicChanges {
+        std::mem::take(&mut *self.topic_changes.lock())
     }
 
     /// Runs `then` after the registration thread told every nameserver of changed topics, on that
@@ -533,7 +563,7 @@ impl Shared {
         }
         let done = Box::new(then);
         if let Err(PushError::Full(now) | PushError::Closed(now)) =
-            self.registration.try_push(RegisterNow { done })
+            self.registration.try_push(RegisterNow { done, all: false })
         {
             // Those before it in a full queue have the topics registered all the same.
             (now.done)();

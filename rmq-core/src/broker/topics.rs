@@ -37,6 +37,8 @@ pub(crate) struct Topics {
     clock: SharedClock,
     auto_create: bool,
     topics_max: AtomicUsize,
+    /// While changes are gathered: those that are not written yet.
+    gathered: Mutex<Option<BTreeMap<String, Arc<TopicConfig>>>>,
     /// The topics that this broker has from the start.
     system: HashSet<String>,
     on_change: Mutex<Option<OnChange>>,
@@ -77,6 +79,7 @@ impl Topics {
             clock,
             auto_create: config.auto_create_topic,
             topics_max: AtomicUsize::new(config.topics_max),
+            gathered: Mutex::new(None),
             system,
             on_change: Mutex::new(None),
         })
@@ -98,6 +101,29 @@ impl Topics {
         self.table.read().get(topic).cloned()
     }
 
+    /// The topic's settings as the gathered changes leave them.
+    #[must_use]
+    pub(crate) fn latest(&self, topic: &str) -> Option<Arc<TopicConfig>> {
+        let gathered = self.gathered.lock();
+        let changed = gathered.as_ref().and_then(|changes| changes.get(topic));
+        changed.cloned().or_else(|| self.get(topic))
+    }
+
+    /// From now on changes by `put` and its like are gathered: they are in force, and on disk, when
+    /// `commit` returns. One write then serves them all. Control thread only.
+    pub(crate) fn gather(&self) {
+        *self.gathered.lock() = Some(BTreeMap::new());
+    }
+
+    /// Writes what was gathered. None of it is in force when this fails.
+    pub(crate) fn commit(&self) -> Result<()> {
+        let gathered = self.gathered.lock().take().unwrap_or_default();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        self.write(gathered.into_values().collect())
+    }
+
     /// Moves with every change.
     #[must_use]
     pub(crate) fn generation(&self) -> u64 {
@@ -108,6 +134,12 @@ impl Topics {
     #[must_use]
     pub(crate) fn data_version(&self) -> DataVersion {
         *self.data_version.lock()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.table.read().len()
     }
 
     /// The whole table with its version.
@@ -134,10 +166,10 @@ impl Topics {
         client_queue_nums: i32,
         sys_flag: i32,
     ) -> Result<Option<Arc<TopicConfig>>> {
-        if let Some(existing) = self.get(topic) {
+        if let Some(existing) = self.latest(topic) {
             return Ok(Some(existing));
         }
-        let Some(parent) = self.get(default_topic) else {
+        let Some(parent) = self.latest(default_topic) else {
             return Ok(None);
         };
         let closed = default_topic == names::AUTO_CREATE_TOPIC && !self.auto_create;
@@ -164,7 +196,7 @@ impl Topics {
         order: bool,
         sys_flag: i32,
     ) -> Result<Arc<TopicConfig>> {
-        if let Some(existing) = self.get(topic) {
+        if let Some(existing) = self.latest(topic) {
             if existing.order == order {
                 return Ok(existing);
             }
@@ -183,7 +215,7 @@ impl Topics {
         })
     }
 
-    /// Creates or replaces a topic, on disk before in memory.
+    /// Creates or replaces a topic, on disk before in memory, unless changes are gathered.
     pub(crate) fn put(&self, topic: TopicConfig) -> Result<Arc<TopicConfig>> {
         Ok(self.put_all(vec![topic])?.remove(0))
     }
@@ -191,17 +223,42 @@ impl Topics {
     /// Creates or replaces several topics with one write.
     pub(crate) fn put_all(&self, topics: Vec<TopicConfig>) -> Result<Vec<Arc<TopicConfig>>> {
         let topics: Vec<Arc<TopicConfig>> = topics.into_iter().map(Arc::new).collect();
+        let mut gathered = self.gathered.lock();
+        self.check_count(&topics, gathered.as_ref())?;
+        if let Some(gathered) = &mut *gathered {
+            let named = |topic: &Arc<TopicConfig>| (topic.topic_name.clone(), Arc::clone(topic));
+            gathered.extend(topics.iter().map(named));
+            return Ok(topics);
+        }
+        drop(gathered);
+        self.write(topics.clone())?;
+        Ok(topics)
+    }
+
+    /// Refuses more topics than there may be.
+    fn check_count(
+        &self,
+        topics: &[Arc<TopicConfig>],
+        gathered: Option<&BTreeMap<String, Arc<TopicConfig>>>,
+    ) -> Result<()> {
         let known = self.table.read();
-        let new = topics
-            .iter()
-            .filter(|topic| !known.contains_key(&topic.topic_name))
-            .count();
+        let is_new = |name: &&str| !known.contains_key(*name);
+        let wanted = topics.iter().map(|topic| topic.topic_name.as_str());
+        let before = gathered
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str());
+        let new: HashSet<&str> = wanted.clone().chain(before).filter(is_new).collect();
         let most = self.topics_max.load(Ordering::Relaxed);
-        if new > 0 && known.len() + new > most {
+        if known.len() + new.len() > most && wanted.clone().any(|name| new.contains(name)) {
             let context = format!("the broker may have {most} topics (rmq.maxTopics)");
             return Err(Error::new(ErrorKind::Limit, "create topic", context));
         }
-        drop(known);
+        Ok(())
+    }
+
+    /// Creates or replaces topics, on disk before in memory.
+    fn write(&self, topics: Vec<Arc<TopicConfig>>) -> Result<()> {
         self.change(|table| {
             for topic in &topics {
                 table
@@ -218,7 +275,7 @@ impl Topics {
         if let Some(on_change) = &*self.on_change.lock() {
             topics.iter().for_each(|topic| on_change(topic));
         }
-        Ok(topics)
+        Ok(())
     }
 
     /// Removes a topic. Returns whether it existed.

@@ -13,6 +13,7 @@ mod send;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,10 +80,7 @@ impl DataHandler {
     }
 
     fn refresh_config(&mut self) {
-        let generation = self
-            .shared
-            .config_generation
-            .load(std::sync::atomic::Ordering::Acquire);
+        let generation = self.shared.config_generation.load(Acquire);
         if generation != self.config_generation {
             self.config_generation = generation;
             self.config = self.shared.config();
@@ -385,6 +383,7 @@ impl Handler for DataHandler {
     fn drained(&mut self, _io: &mut Io<'_>) -> bool {
         let shared = &self.shared;
         let handed_over = !shared.control.is_empty()
+            || shared.answers_held.load(Acquire)
             || !shared.transactions.is_empty()
             || !shared.pops.is_empty()
             || !shared.cold.is_empty();

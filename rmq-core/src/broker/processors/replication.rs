@@ -55,7 +55,9 @@ pub(super) fn min_broker_id_changed(shared: &Arc<Shared>, request: &Command) -> 
     if shared.members.is_slave() {
         let done = Box::new(|| {});
         // A full queue means that they are asked at once anyway.
-        let _ = shared.registration.try_push(RegisterNow { done });
+        let _ = shared
+            .registration
+            .try_push(RegisterNow { done, all: true });
     }
     Ok(Some(success(request)))
 }

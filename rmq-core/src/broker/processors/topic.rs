@@ -134,7 +134,7 @@ fn checked<'a>(
             "the perm of topic[{topic}] must be 0 to 7"
         )));
     }
-    let existing = shared.topics.get(topic);
+    let existing = shared.topics.latest(topic);
     let mut attributes = existing
         .map(|old| old.attributes.clone())
         .unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::protocol::request::group::{
 };
 
 /// Creates the group of a pull, or says why not.
-pub(crate) fn create_by_pull(shared: &Arc<Shared>, group: &String) -> Result<(), Refusal> {
+pub(crate) fn create_by_pull(shared: &Arc<Shared>, group: &str) -> Result<(), Refusal> {
     if shared.groups.get_or_create(group)?.is_some() {
         return Ok(());
     }
