@@ -91,6 +91,13 @@ impl Process {
         memory(self.child.id()).unwrap_or_default()
     }
 
+    /// Ends it at once, as a crash would.
+    fn kill(&mut self) {
+        // Fails only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Asks it to end and waits; kills it when that takes too long.
     pub(crate) fn stop(&mut self) {
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
@@ -130,11 +137,13 @@ pub struct Pair {
     namesrv: Process,
     /// The address of the broker.
     pub address: SocketAddr,
+    /// The address of the nameserver.
+    pub namesrv_address: SocketAddr,
     /// From the start of each process to its first answer.
     pub namesrv_start: Duration,
     /// From the start of each process to its first answer.
     pub broker_start: Duration,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Pair {
@@ -168,15 +177,45 @@ impl Pair {
         let spawn = |name, role| spawn(maker, programs, dir.path(), name, role);
         let (namesrv, namesrv_start) = started(spawn("namesrv", Role::Namesrv)?, namesrv_port)?;
         let (broker, broker_start) = started(spawn("broker", Role::Broker)?, broker_port)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
             broker,
             namesrv,
-            address,
+            address: local(broker_port),
+            namesrv_address: local(namesrv_port),
             namesrv_start,
             broker_start,
-            _dir: dir,
+            dir,
         })
+    }
+
+    /// A folder or file of the broker's store.
+    #[must_use]
+    pub fn store(&self, name: &str) -> PathBuf {
+        self.dir.path().join("store").join(name)
+    }
+
+    /// Stops or kills the broker and starts it again: how long it took to end, and from its start
+    /// to its first answer.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn restart_broker(
+        &mut self,
+        maker: Maker,
+        programs: &Programs,
+        kill: bool,
+    ) -> Result<(Duration, Duration)> {
+        let clock = SystemClock::new();
+        match kill {
+            true => self.broker.kill(),
+            false => self.broker.stop(),
+        }
+        let ended = clock.monotonic();
+        let broker = spawn(maker, programs, self.dir.path(), "broker", Role::Broker)?;
+        let (broker, took) = started(broker, self.address.port())?;
+        self.broker = broker;
+        Ok((ended, took))
     }
 
     /// Memory of nameserver and broker.
