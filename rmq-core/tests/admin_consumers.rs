@@ -30,6 +30,7 @@ use rmq_core::protocol::message::record::{CheckLevel, Records};
 use rmq_core::protocol::request::EncodeHeader;
 use rmq_core::protocol::request::admin::ViewBrokerStatsDataRequest;
 use rmq_core::protocol::request::group::{DeleteSubscriptionGroupRequest, GetConsumeStatsRequest};
+use rmq_core::protocol::request::pop::PopMessageRequest;
 use rmq_core::protocol::request::pull::PullRequest;
 use rmq_core::protocol::request::push::{
     ConsumeMessageDirectlyRequest, GetConsumerRunningInfoRequest, GetConsumerStatusRequest,
@@ -484,6 +485,55 @@ fn consumers_are_asked_to_reset_where_the_broker_is_told_not_to() {
     assert_eq!(offsets_in(&fixture.ask(RESET, &gently)), [(0, 2), (1, 0)]);
     // The broker itself moved nothing.
     assert_eq!(fixture.committed(0), Some(2));
+    fixture.broker.close(peer::ANSWER).unwrap();
+}
+
+#[test]
+fn a_group_that_pops_goes_on_from_the_new_offset() {
+    let fixture = Fixture::new(&[]);
+    let _consumer = fixture.join("one");
+    for _ in 0..3 {
+        fixture.send(0);
+    }
+    // The offsets of the messages that the group pops.
+    let pop = || -> Vec<i64> {
+        let header = PopMessageRequest {
+            consumer_group: GROUP.into(),
+            topic: TOPIC.into(),
+            queue_id: 0,
+            max_msg_nums: 2,
+            invisible_time_ms: 60_000,
+            poll_time_ms: 0,
+            born_time_ms: 0,
+            init_mode: 0,
+            exp_type: None,
+            exp: None,
+            order: false,
+            attempt_id: None,
+        };
+        let reply = fixture.call(Command::request(RequestCode::POP_MESSAGE, &header));
+        let records = Records::new(&reply.body, CheckLevel::BodyCrc);
+        records
+            .map(|record| record.unwrap().queue_offset())
+            .collect()
+    };
+    assert_eq!(pop(), [0, 1]);
+    // To where it was before.
+    fixture.ask(RESET, &reset_to(0));
+    assert_eq!(pop(), [0, 1]);
+    assert_eq!(pop(), [2]);
+    let one = ResetOffsetRequest {
+        queue_id: 0,
+        offset: Some(1),
+        ..reset_to(0)
+    };
+    fixture.ask(RESET, &one);
+    assert_eq!(pop(), [1, 2]);
+    let key = format!("{TOPIC}@{GROUP}");
+    let got = fixture.counted("GROUP_GET_NUMS", &key).unwrap();
+    assert_eq!(got.stats_day.sum, 7);
+    // The reset was told: a pull goes where it wants to.
+    assert_eq!(fixture.pull(0, 2, 0).code, ResponseCode::SUCCESS);
     fixture.broker.close(peer::ANSWER).unwrap();
 }
 

@@ -3,7 +3,6 @@
 //! the same append. So a crash revives a message twice at most when it cuts that append in two.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::engine::{Engine, News};
 use super::log::ReviveRecord;
@@ -178,12 +177,9 @@ impl Engine {
             from = to;
             let stored = results.iter().filter_map(|result| result.as_ref().ok());
             let log_end = stored.clone().map(|appended| appended.end()).max();
-            let totals = &self.shared.stats.totals;
             for appended in stored {
-                totals.put_messages.fetch_add(1, Ordering::Relaxed);
-                totals
-                    .put_bytes
-                    .fetch_add(appended.len as u64, Ordering::Relaxed);
+                let stats = &self.shared.stats;
+                stats.stored_elsewhere(1, appended.len as u64);
             }
             if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
                 tracing::warn!(%error, "popped messages are revived later");

@@ -2,7 +2,6 @@
 //! before the answer leaves.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Request;
 use super::engine::Engine;
@@ -99,11 +98,6 @@ impl Engine {
         if taken.count == 0 {
             return Ok(false);
         }
-        let totals = &self.shared.stats.totals;
-        totals.get_found.fetch_add(1, Ordering::Relaxed);
-        totals
-            .get_messages
-            .fetch_add(taken.count as u64, Ordering::Relaxed);
         let header = PopMessageResponse {
             pop_time_ms: ask.pop_time_ms,
             invisible_time_ms: ask.header.invisible_time_ms,
@@ -304,6 +298,11 @@ impl Engine {
     /// Where the group pops next; a new one begins as `init_mode` says.
     fn position(&mut self, queue: &Arc<Queue>, place: &Place, init_mode: i32) -> i64 {
         let offsets = &self.shared.offsets;
+        let (topic, group) = (&place.topic, &place.group);
+        if let Some(reset) = self.shared.resets.take(topic, group, place.queue_id) {
+            self.positions.set(offsets, place, reset);
+            return reset;
+        }
         if let Some(known) = self.positions.get(offsets, place) {
             return known;
         }
@@ -370,6 +369,9 @@ impl Engine {
         let Place {
             topic, queue_id, ..
         } = place;
+        let counted = (offsets.len() as u64, outcome.bytes as u64);
+        let stats = &self.shared.stats;
+        stats.handed_out(topic, &place.group, counted, self.now.monotonic_ms);
         if ask.header.order {
             let pop = OrderedPop {
                 attempt_id: ask.header.attempt_id.as_deref(),

@@ -149,7 +149,7 @@ impl Stats {
         }
     }
 
-    /// The same where the topic has no counter any more.
+    /// The same where no topic is to count them.
     pub(crate) fn stored_elsewhere(&self, messages: u64, bytes: u64) {
         self.totals
             .put_messages

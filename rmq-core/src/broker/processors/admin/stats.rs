@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::broker::clients::Member;
+use crate::broker::names::SCHEDULE_TOPIC;
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
 use crate::protocol::body::connection::{
@@ -139,6 +140,14 @@ fn storage(shared: &Shared, table: &mut BTreeMap<String, String>) {
             crate::base::units::format_size(usage.free_bytes)
         ),
     );
+    for (level, offset) in shared.schedule.table(0).offsets {
+        let queue = shared.store.find_queue(SCHEDULE_TOPIC, level - 1);
+        let end = queue.map_or(0, |queue| queue.max_offset());
+        put(
+            &format!("scheduleMessageOffset_{level}"),
+            format!("{offset},{end}"),
+        );
+    }
     let earliest_ms = shared.store.earliest_store_time_ms().unwrap_or(-1);
     put("earliestMessageTimeStamp", earliest_ms.to_string());
 }

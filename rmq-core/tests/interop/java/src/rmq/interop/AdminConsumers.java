@@ -1,6 +1,8 @@
 package rmq.interop;
 
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -35,6 +37,8 @@ final class AdminConsumers {
         directly(topic, group, clientId, last, received);
         figures(topic, group);
         resetsOnline(topic, group, received, sent.size());
+        resetsByClients(topic, group, received, sent.size());
+        offsetsInMemory(topic, group, clientId);
         consumer.shutdown();
         resetsOffline(topic, group, producer);
         clones(topic, group);
@@ -101,6 +105,31 @@ final class AdminConsumers {
             .has("CODE: 17");
         admin.command("resetOffsetByTime", "-g", "nobody", "-t", topic, "-s", "0")
             .has("CODE: 26");
+    }
+
+    /** The brokers may leave it to the consumers, for as long as they are connected. */
+    private void resetsByClients(String topic, String group, Received received, int messages)
+        throws Exception {
+        int before = received.size();
+        admin.command("updateBrokerConfig", "-c", "interop", "-k", "useServerSideResetOffset",
+            "-v", "false").has("update broker config success, " + masterA);
+        admin.command("resetOffsetByTime", "-g", group, "-t", topic, "-s", "0")
+            .row("broker-a", "0", "0").row("broker-b", "0", "0");
+        Check.eventually(40, "everything was consumed once more",
+            () -> received.size() >= before + messages);
+        scope.awaitCommitted(group, topic);
+        admin.command("updateBrokerConfig", "-c", "interop", "-k", "useServerSideResetOffset",
+            "-v", "true").has("update broker config success, " + masterA);
+    }
+
+    private void offsetsInMemory(String topic, String group, String clientId) throws Exception {
+        Map<String, Map<MessageQueue, Long>> offsets =
+            scope.cluster.admin.getConsumeStatus(topic, group, clientId);
+        Check.same(Set.of(clientId), offsets.keySet(), "who told offsets");
+        for (MessageQueue queue : scope.queues(topic)) {
+            Check.same(scope.reader().maxOffset(queue), offsets.get(clientId).get(queue),
+                "the offset in memory of " + queue);
+        }
     }
 
     private void resetsOffline(String topic, String group, DefaultMQProducer producer)
