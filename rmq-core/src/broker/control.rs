@@ -366,6 +366,14 @@ impl Control {
             return;
         }
         let bytes = processors::offset::encode_file(&self.shared);
+        // What was popped must not be passed over by a start that does not find its check point.
+        let store = &self.shared.store;
+        if store.watermarks().flushed() < self.shared.pops.log_end()
+            && let Err(error) = store.flush()
+        {
+            tracing::error!(%error, "consumer offsets are not written before the log");
+            return;
+        }
         match self.files.offsets.save(&bytes) {
             Ok(()) => self.persisted_offsets = version,
             Err(error) => tracing::error!(%error, "consumer offsets could not be written"),

@@ -56,13 +56,14 @@ jars() {
 
 classes() {
     local version=$1 target=$folder/classes/$1
-    local line=$here/java/v${version%%.*}/rmq/interop/Line.java
-    local sources=("$here"/java/src/rmq/interop/*.java "$line" "$here"/java/resources/*)
+    local line=("$here/java/v${version%%.*}"/rmq/interop/*.java)
+    local sources=("$here"/java/src/rmq/interop/*.java "${line[@]}"
+        "$here"/java/resources/*)
     if fresh "$target/.stamp" "${sources[@]}"; then return; fi
     rm -rf "$target"
     mkdir -p "$target"
     javac -nowarn -Xlint:-options -encoding UTF-8 -d "$target" \
-        -cp "$folder/jars/client-$version/*" "$here"/java/src/rmq/interop/*.java "$line" 2>&1 |
+        -cp "$folder/jars/client-$version/*" "$here"/java/src/rmq/interop/*.java "${line[@]}" 2>&1 |
         { grep -v '^Note: ' >&2 || true; }
     cp "$here"/java/resources/* "$target"
     sum "${sources[@]}" >"$target/.stamp"

@@ -1,15 +1,16 @@
 //! What the pop thread knows, and what all its parts use: appends to the revive topic, answers that
-//! wait until they are safe, offsets that wait until they are durable.
+//! wait until they are safe, offsets.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Request;
 use super::log::{self, ReviveRecord};
 use super::points::{Input, Points};
 use super::polling::Polling;
-use super::positions::{Moves, Place, Positions};
+use super::positions::{Place, Positions};
 use crate::broker::filters::SelectorCache;
 use crate::broker::names;
 use crate::broker::reply::{Refusal, encode_answer};
@@ -60,14 +61,6 @@ pub(super) struct News {
     pub(super) group: String,
 }
 
-/// Offsets that are committed when the log is durable up to `log_end`.
-struct Publishing {
-    log_end: i64,
-    moves: Moves,
-    /// By revive queue: what need not be read again, and what the moves stand for.
-    revived: Vec<(i64, i64)>,
-}
-
 /// The state of the pop thread.
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
@@ -85,7 +78,6 @@ pub(super) struct Engine {
     records: Vec<Outgoing>,
     replies: Vec<Reply>,
     parked: VecDeque<Parked>,
-    publishing: Option<Publishing>,
     published: Vec<(i64, i64)>,
     /// Of each revive queue: the check points in this range are not in the committed offsets.
     unknown: Vec<Range<i64>>,
@@ -133,7 +125,6 @@ impl Engine {
             records: Vec::new(),
             replies: Vec::new(),
             parked: VecDeque::new(),
-            publishing: None,
             published: vec![(-1, -1); revive_queues.len()],
             unknown: unknown.collect(),
             stage,
@@ -321,7 +312,7 @@ impl Engine {
         visible
     }
 
-    /// Whether something waits for more of the log to be safe or durable.
+    /// Whether something waits for more of the log to be safe.
     pub(super) fn awaits_store(&self) -> bool {
         let appended = self.shared.store.watermarks().appended();
         let safe = self.shared.store.watermarks().safe();
@@ -330,19 +321,12 @@ impl Engine {
             let mut unread = queues.map(|(at, queue)| queue.next_offset() > self.points.next(at));
             safe < appended && unread.any(|unread| unread)
         };
-        !self.parked.is_empty() || !self.news.is_empty() || self.publishing.is_some() || unread()
+        !self.parked.is_empty() || !self.news.is_empty() || unread()
     }
 
-    /// Commits offsets that are durable, and begins with the next ones.
+    /// Commits where groups pop next and how far the revive topic need not be read again, after
+    /// what these stand for was appended. The file of offsets waits until that is durable.
     pub(super) fn publish(&mut self) {
-        let marks = self.shared.store.watermarks();
-        let durable = marks.safe().min(marks.flushed());
-        if let Some(ready) = self.publishing.take_if(|one| one.log_end <= durable) {
-            self.commit(ready);
-        }
-        if self.publishing.is_some() {
-            return;
-        }
         let revived: Vec<(i64, i64)> = self
             .revive_queues
             .iter()
@@ -352,22 +336,13 @@ impl Engine {
         if revived == self.published && !self.positions.has_moves() {
             return;
         }
-        let next = Publishing {
-            log_end: self.shared.store.watermarks().appended(),
-            moves: self.positions.take(),
-            revived,
-        };
-        match next.log_end <= durable {
-            true => self.commit(next),
-            false => self.publishing = Some(next),
-        }
-    }
-
-    fn commit(&mut self, ready: Publishing) {
+        let log_end = self.shared.store.watermarks().appended();
+        // Before the commits: who writes them to the file sees it.
+        self.shared.pops.log_end.store(log_end, Ordering::SeqCst);
         let offsets = &self.shared.offsets;
         // In this order: a file written in between may make a start look at a check point twice.
-        self.positions.commit(offsets, ready.moves);
-        let before = std::mem::replace(&mut self.published, ready.revived);
+        self.positions.commit(offsets);
+        let before = std::mem::replace(&mut self.published, revived);
         let queues = (0..).zip(self.published.iter().zip(&before));
         for (queue_id, ((settled, next), before)) in queues {
             if *next > 0 && (*settled, *next) != *before {
@@ -378,15 +353,11 @@ impl Engine {
         }
     }
 
-    /// Makes everything durable and commits it, so that the next start goes on from here.
+    /// Commits everything, so that the next start goes on from here.
     pub(super) fn finish(&mut self) {
         self.flush();
-        if let Err(error) = self.shared.store.flush() {
-            tracing::warn!(%error, "what was popped may come again after the next start");
-        }
         self.fold();
         self.settle();
-        self.publish();
         self.publish();
     }
 }

@@ -22,7 +22,7 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -90,8 +90,11 @@ pub(crate) struct Pops {
     notes: Mutex<Notes>,
     /// Whether requests are held.
     holds: AtomicBool,
-    /// Whether the thread waits for more of the log to be safe or durable.
+    /// Whether the thread waits for more of the log to be safe.
     awaits_store: AtomicBool,
+    /// Offsets must not be written to a file before the log is durable up to here: they pass over
+    /// messages whose check points lie before it.
+    log_end: AtomicI64,
     /// Whether the end is an orderly one.
     finish: AtomicBool,
     /// What ordered groups work on.
@@ -107,6 +110,7 @@ impl Pops {
             notes: Mutex::default(),
             holds: AtomicBool::new(false),
             awaits_store: AtomicBool::new(false),
+            log_end: AtomicI64::new(0),
             finish: AtomicBool::new(false),
             orders: Mutex::new(Orders::new(stored)),
         }
@@ -131,6 +135,13 @@ impl Pops {
         }
     }
 
+    /// Up to where the log must be durable before offsets that were read before this was called are
+    /// written to a file.
+    #[must_use]
+    pub(crate) fn log_end(&self) -> i64 {
+        self.log_end.load(Ordering::SeqCst)
+    }
+
     /// Whether no request waits for the thread; held ones do not count.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
@@ -153,7 +164,7 @@ impl Pops {
         }
     }
 
-    /// Tells that more of the log is safe or durable.
+    /// Tells that more of the log is safe.
     pub(crate) fn on_progress(&self) {
         if self.awaits_store.swap(false, Ordering::SeqCst) {
             self.look();

@@ -1,5 +1,5 @@
 //! Where groups pop next. It runs ahead of the committed offsets, which follow when the check
-//! points of what was popped are durable: a loss of power then repeats and loses nothing.
+//! points of what was popped are in the log.
 
 use std::collections::HashMap;
 
@@ -37,12 +37,7 @@ struct Position {
     next: i64,
     /// What was committed when `next` was ahead of it.
     base: Option<i64>,
-    /// Whether it moved since it was last taken to be committed.
-    moved: bool,
 }
-
-/// Offsets on their way into the table.
-pub(crate) type Moves = Vec<(Place, i64)>;
 
 /// The positions that are ahead of the committed offsets.
 #[derive(Debug, Default)]
@@ -71,7 +66,6 @@ impl Positions {
         let position = Position {
             next,
             base: place.committed(offsets),
-            moved: true,
         };
         self.ahead.insert(place.clone(), position);
     }
@@ -80,41 +74,20 @@ impl Positions {
     pub(crate) fn back_to(&mut self, place: &Place, offset: i64) {
         if let Some(position) = self.ahead.get_mut(place) {
             position.next = position.next.min(offset);
-            position.moved = true;
         }
     }
 
-    /// Whether anything moved since the last `take`.
+    /// Whether there is anything to commit.
     #[must_use]
     pub(crate) fn has_moves(&self) -> bool {
-        self.ahead.values().any(|position| position.moved)
+        !self.ahead.is_empty()
     }
 
-    /// Takes what is to be committed when what was popped so far is durable.
-    #[must_use]
-    pub(crate) fn take(&mut self) -> Moves {
-        let moved = self.ahead.iter_mut().filter(|(_, one)| one.moved);
-        moved
-            .map(|(place, position)| {
-                position.moved = false;
-                (place.clone(), position.next)
-            })
-            .collect()
-    }
-
-    /// Commits them, but for those that somebody else has set meanwhile.
-    pub(crate) fn commit(&mut self, offsets: &ConsumerOffsets, moves: Moves) {
-        for (place, next) in moves {
-            let Some(position) = self.ahead.get_mut(&place) else {
-                continue;
-            };
-            if position.base != place.committed(offsets) {
-                continue;
-            }
-            offsets.commit(&place.topic, &place.group, place.queue_id, next);
-            position.base = Some(next);
-            if !position.moved {
-                self.ahead.remove(&place);
+    /// Commits all, but for those that somebody else has set meanwhile.
+    pub(crate) fn commit(&mut self, offsets: &ConsumerOffsets) {
+        for (place, position) in self.ahead.drain() {
+            if position.base == place.committed(offsets) {
+                offsets.commit(&place.topic, &place.group, place.queue_id, position.next);
             }
         }
     }
@@ -130,31 +103,30 @@ mod tests {
         let place = Place::new("T", "g", 0);
         assert_eq!(positions.get(&offsets, &place), None);
         positions.set(&offsets, &place, 5);
-        let moves = positions.take();
         positions.set(&offsets, &place, 9);
         assert_eq!(offsets.query("T", "g", 0), None);
-        positions.commit(&offsets, moves);
-        assert_eq!(offsets.query("T", "g", 0), Some(5));
         assert_eq!(positions.get(&offsets, &place), Some(9));
-        assert!(positions.has_moves());
-        let moves = positions.take();
+        positions.commit(&offsets);
+        assert_eq!(offsets.query("T", "g", 0), Some(9));
+        assert!(!positions.has_moves());
+        positions.set(&offsets, &place, 20);
         offsets.commit("T", "g", 0, 2);
-        positions.commit(&offsets, moves);
+        positions.commit(&offsets);
         assert_eq!(offsets.query("T", "g", 0), Some(2));
-        assert_eq!(positions.get(&offsets, &place), Some(2));
+        positions.set(&offsets, &place, 20);
+        offsets.commit("T", "g", 0, 3);
+        assert_eq!(positions.get(&offsets, &place), Some(3));
         assert!(!positions.has_moves());
     }
 
     #[test]
-    fn what_is_committed_is_not_kept_here() {
+    fn what_could_not_be_written_is_popped_again() {
         let (offsets, mut positions) = (ConsumerOffsets::default(), Positions::default());
         let place = Place::new("T", "g", 0);
         positions.set(&offsets, &place, 5);
         positions.back_to(&place, 3);
         positions.back_to(&place, 4);
-        let moves = positions.take();
-        positions.commit(&offsets, moves);
-        assert!(positions.ahead.is_empty());
+        positions.commit(&offsets);
         assert_eq!(positions.get(&offsets, &place), Some(3));
     }
 }

@@ -44,6 +44,7 @@ public final class Suite {
         all.addAll(ErrorScenarios.all());
         all.addAll(SqlScenarios.all());
         all.addAll(QueryScenarios.all());
+        all.addAll(Line.scenarios());
         return all;
     }
 

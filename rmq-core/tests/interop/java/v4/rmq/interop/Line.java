@@ -1,5 +1,6 @@
 package rmq.interop;
 
+import java.util.List;
 import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQBrokerException;
@@ -15,6 +16,11 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 /** What differs in name between the 4.x clients and the other line. */
 final class Line {
     private Line() {}
+
+    /** Scenarios of what only the other line has: none. */
+    static List<Scenario> scenarios() {
+        return List.of();
+    }
 
     static void broadcast(DefaultMQPushConsumer consumer) {
         consumer.setMessageModel(MessageModel.BROADCASTING);
