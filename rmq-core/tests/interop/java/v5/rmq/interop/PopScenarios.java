@@ -220,7 +220,7 @@ final class PopScenarios {
         Check.same(2, received.size(), "tries");
     }
 
-    /** Clients whose listener is an ordered one pull whatever the mode is: each queue in its order. */
+    /** Clients with an ordered listener pull whatever the mode is: each queue in its order. */
     private static void orderly(Scope scope) throws Exception {
         String topic = scope.topic(2);
         String group = group(scope, topic, 16);
