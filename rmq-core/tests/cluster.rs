@@ -15,7 +15,8 @@ use std::time::Duration;
 use outside::*;
 use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, SystemClock};
-use rmq_core::embed::cluster::{CLIENTS, ClusterStorage, Keys};
+use rmq_core::client::raw;
+use rmq_core::embed::cluster::{CLIENTS, ClusterClock, ClusterStorage, Keys};
 use rmq_core::embed::{Cluster, ClusterOptions, Deployment, FlushDiskType, Storage};
 
 fn masters(count: usize) -> Cluster {
@@ -148,6 +149,65 @@ fn a_wiped_master_comes_back_empty() {
     outside.send(&cluster, "broker-a", "new");
     assert_eq!(outside.read(&cluster, "broker-a"), ["new"]);
     assert_eq!(outside.read(&cluster, "broker-b"), ["kept"]);
+}
+
+#[test]
+fn a_reset_cluster_is_a_new_one_at_the_old_addresses() {
+    let options = ClusterOptions {
+        storage: ClusterStorage::Memory,
+        ..ClusterOptions::new(Deployment::SyncDoubleWrite {
+            masters: 1,
+            slaves_each: 1,
+        })
+    };
+    let cluster = Cluster::start(options).unwrap();
+    let outside = Outside::new();
+    let before = cluster.members();
+    assert!(before[1].folder.starts_with("/dev/shm"));
+    outside.send(&cluster, "broker-a", "gone");
+    cluster.kill("broker-a-s").unwrap();
+    cluster.partition(&[&["broker-a"], &[CLIENTS]]).unwrap();
+    cluster.reset().unwrap();
+    assert!(outside.read(&cluster, "broker-a").is_empty());
+    outside.send(&cluster, "broker-a", "new");
+    assert_eq!(outside.read(&cluster, "broker-a"), ["new"]);
+    let after = cluster.members();
+    assert!(
+        before
+            .iter()
+            .zip(&after)
+            .all(|(old, new)| old.address == new.address)
+    );
+    cluster.close(LONG).unwrap();
+    assert!(!before[1].folder.exists());
+}
+
+#[test]
+fn an_hour_passes_at_once_where_the_clock_is_manual() {
+    let options = ClusterOptions {
+        clock: ClusterClock::Manual,
+        ..ClusterOptions::default()
+    };
+    let cluster = Cluster::start(options).unwrap();
+    let outside = Outside::new();
+    outside.send(&cluster, "broker-a", "first");
+    let address = cluster.address("broker-a").unwrap().to_string();
+    let mut header = peer::message(TOPIC, 0);
+    // Level 17 is an hour.
+    header.properties = Some("DELAY\u{1}17\u{2}");
+    raw::send(&outside.client, &address, &header, "late".into(), LONG).unwrap();
+    cluster.advance(Duration::from_secs(3500)).unwrap();
+    std::thread::sleep(QUIET);
+    assert_eq!(outside.read(&cluster, "broker-a"), ["first"]);
+    cluster.advance(Duration::from_secs(101)).unwrap();
+    eventually("the hour is over", || {
+        outside.read(&cluster, "broker-a") == ["first", "late"]
+    });
+    // Nobody was taken for dead because of it.
+    cluster.await_ready(LONG).unwrap();
+    cluster.close(LONG).unwrap();
+    let other = masters(1).advance(Duration::ZERO).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Invalid);
 }
 
 #[test]

@@ -6,7 +6,28 @@
 //! A host that links the static library `librmq.a` can link no other static library made by
 //! Rust: each carries its own copy of the standard library.
 
+#![allow(
+    missing_debug_implementations,
+    reason = "a type that C sees is never looked into"
+)]
+
+mod argument;
 mod boundary;
+mod broker;
+mod cluster;
+mod config;
+mod error;
+mod handle;
+mod log;
+mod namesrv;
+mod status;
 mod version;
 
-pub use version::{rmq_abi_version, rmq_version};
+pub use broker::*;
+pub use cluster::*;
+pub use config::*;
+pub use error::*;
+pub use log::*;
+pub use namesrv::*;
+pub use status::*;
+pub use version::*;

@@ -1,4 +1,5 @@
-//! C and C++ programs compiled against the header and linked with the shared library.
+//! C and C++ programs compiled against the header and linked with the library, by every compiler
+//! that is here, plain, under sanitizers and under valgrind.
 
 mod support;
 
@@ -6,14 +7,51 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, os};
 
+/// The compilers and what they compile; clang is looked for.
+const COMPILERS: [(&str, &str); 6] = [
+    ("gcc", "c99"),
+    ("gcc", "c11"),
+    ("g++", "c++17"),
+    ("clang", "c99"),
+    ("clang", "c11"),
+    ("clang++", "c++17"),
+];
+
+/// Whether a tool is here; it is said when a test does without it.
+fn has(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok();
+    if !there {
+        println!("NOT RUN: {tool} is not installed");
+        assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
+    }
+    there
+}
+
+/// Whether a compiler has what these flags want: clang's sanitizers are a package of their own.
+fn links(compiler: &str, flags: &[&str]) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("empty.c");
+    fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    let mut command = Command::new(compiler);
+    command.args(flags).arg(&source).arg("-o");
+    let linked = command.arg(dir.path().join("empty")).output().unwrap();
+    if !linked.status.success() {
+        println!("NOT RUN: {compiler} has no runtime for {}", flags[0]);
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{compiler} lacks a runtime"
+        );
+    }
+    linked.status.success()
+}
+
 struct Built {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     program: PathBuf,
-    libraries: PathBuf,
 }
 
 /// Compiles `tests/c/<source>` with every warning an error.
-fn build(compiler: &str, standard: &str, source: &str) -> Built {
+fn build(compiler: &str, standard: &str, source: &str, flags: &[&str]) -> Built {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let library = support::library_dir().join("librmq.so");
     let named = dir.path().join("librmq.so.0");
@@ -24,47 +62,109 @@ fn build(compiler: &str, standard: &str, source: &str) -> Built {
     } else {
         "c"
     };
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
     support::run(
         Command::new(compiler)
             .arg(format!("-std={standard}"))
-            .args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-x", language])
-            .arg("-I")
+            .args(["-Wall", "-Wextra", "-Werror", "-g"])
+            .args(flags)
+            .args(["-x", language, "-I"])
             .arg(support::include_dir())
-            .arg(
-                Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("tests/c")
-                    .join(source),
-            )
+            .arg(sources.join(source))
             .args(["-x", "none"])
             .arg(&named)
-            .arg("-o")
+            .args(["-ldl", "-o"])
             .arg(&program),
     );
-    let libraries = dir.path().to_path_buf();
-    Built {
-        _dir: dir,
-        program,
-        libraries,
-    }
+    Built { dir, program }
 }
 
 impl Built {
-    fn run(&self) -> String {
-        support::run(Command::new(&self.program).env("LD_LIBRARY_PATH", &self.libraries))
+    fn command(&self, before: &[&str]) -> Command {
+        let program = self.program.to_str().expect("a path in ASCII");
+        let mut words = before.iter().copied().chain([program]);
+        let mut command = Command::new(words.next().expect("the program at least"));
+        command.args(words).env("LD_LIBRARY_PATH", self.dir.path());
+        command
+    }
+
+    /// Runs it; it has to end well and say nothing but what is returned.
+    fn run(&self, arguments: &[&str]) -> String {
+        let out = self.command(&[]).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let complaints = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{}\n{text}\n{complaints}", out.status);
+        assert_eq!(complaints, "", "the library printed");
+        text
     }
 }
 
 #[test]
-fn c99_program_prints_the_version() {
-    let printed = build("gcc", "c99", "version.c").run();
-    assert_eq!(printed, format!("{} 0\n", env!("CARGO_PKG_VERSION")));
+fn the_header_compiles_everywhere_and_the_version_is_told() {
+    let version = format!("{} 0\n", env!("CARGO_PKG_VERSION"));
+    for (compiler, standard) in COMPILERS {
+        if has(compiler) {
+            let built = build(compiler, standard, "version.c", &["-pedantic"]);
+            assert_eq!(built.run(&[]), version, "{compiler} {standard}");
+        }
+    }
 }
 
 #[test]
-fn header_compiles_as_c11_and_cpp17() {
-    let version = format!("{} 0\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(build("gcc", "c11", "version.c").run(), version);
-    assert_eq!(build("g++", "c++17", "version.c").run(), version);
+fn misuse_is_a_status_and_leaves_nothing() {
+    for (compiler, standard) in COMPILERS {
+        if has(compiler) {
+            let printed = build(compiler, standard, "hostile.c", &[]).run(&[]);
+            assert_eq!(printed, "", "{compiler} {standard}");
+        }
+    }
+}
+
+#[test]
+fn misuse_under_sanitizers() {
+    let flags = [
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-fno-omit-frame-pointer",
+    ];
+    for compiler in ["gcc", "clang"] {
+        if has(compiler) && links(compiler, &flags) {
+            assert_eq!(build(compiler, "c11", "hostile.c", &flags).run(&[]), "");
+        }
+    }
+}
+
+#[test]
+fn misuse_under_valgrind() {
+    if !has("valgrind") {
+        return;
+    }
+    let built = build("gcc", "c11", "hostile.c", &[]);
+    let checks = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"];
+    let kinds = [
+        "--errors-for-leak-kinds=definite",
+        "--show-leak-kinds=definite",
+    ];
+    let out = built
+        .command(&[&checks[..], &kinds].concat())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{}\n{said}", out.status);
+}
+
+/// `RMQ_CYCLES` (200 unless said) is how often both servers start and stop.
+#[test]
+fn cycles_leave_nothing_behind() {
+    let cycles = std::env::var("RMQ_CYCLES").unwrap_or_else(|_| "200".to_owned());
+    print!("{}", build("gcc", "c99", "cycles.c", &[]).run(&[&cycles]));
+}
+
+#[test]
+fn loading_and_unloading_does_not_crash() {
+    let built = build("gcc", "c99", "loading.c", &[]);
+    let library = built.dir.path().join("librmq.so.0");
+    assert_eq!(built.run(&[library.to_str().unwrap()]), "");
 }
 
 #[test]

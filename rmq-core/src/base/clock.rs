@@ -79,6 +79,62 @@ impl Clock for SystemClock {
     }
 }
 
+/// The operating system's clocks, the wall clock ahead of it by as much as it was moved.
+///
+/// What waits for a time of day (a delayed message) sees it come; what measures how long something
+/// takes (timeouts, heartbeats, leases) is not disturbed.
+pub struct ShiftedClock {
+    system: SystemClock,
+    shift_ms: AtomicI64,
+    hooks: Mutex<Vec<JumpHook>>,
+}
+
+impl fmt::Debug for ShiftedClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShiftedClock")
+            .field("shift_ms", &self.shift_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ShiftedClock {
+    /// A clock that shows the system's time.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            system: SystemClock::new(),
+            shift_ms: AtomicI64::new(0),
+            hooks: Mutex::default(),
+        })
+    }
+
+    /// Moves the wall clock forward.
+    pub fn advance(&self, by: Duration) {
+        let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let moved = |shift: i64| Some(shift.saturating_add(ms));
+        // The closure never refuses.
+        let _ = self
+            .shift_ms
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
+        self.hooks.lock().retain(|hook| hook());
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn wall_ms(&self) -> i64 {
+        let shift_ms = self.shift_ms.load(Ordering::SeqCst);
+        self.system.wall_ms().saturating_add(shift_ms)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+
+    fn on_jump(&self, hook: JumpHook) {
+        self.hooks.lock().push(hook);
+    }
+}
+
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
     wall_ms: AtomicI64,

@@ -6,12 +6,14 @@
 mod broker;
 pub mod cluster;
 mod namesrv;
+mod settings;
 mod storage;
 pub mod version;
 
 pub use broker::Broker;
 pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use namesrv::NameServer;
+pub use settings::{broker_config, nameserver_config};
 pub use storage::Storage;
 
 pub use crate::client::{

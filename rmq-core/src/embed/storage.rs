@@ -7,6 +7,9 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::thread::ProcessMark;
 use crate::base::{Error, Result};
 
+/// Where Linux keeps files in memory.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
 /// A directory of this process that goes away with the last handle to it.
 ///
 /// A server that is killed and started again on the same `Storage` finds what it wrote.
@@ -19,12 +22,23 @@ pub struct Storage {
 impl Storage {
     /// Makes a new directory below the system's temporary folder.
     pub fn temporary() -> Result<Self> {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// Makes a new directory in memory: below `/dev/shm`, a file system that holds no disk. What is
+    /// stored there counts against the memory of the host, and often against a limit of the
+    /// container's. `NotFound`: this system has none.
+    pub fn in_memory() -> Result<Self> {
+        Self::below(Path::new(MEMORY_FOLDER))
+    }
+
+    fn below(folder: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let now_ms = SystemClock::new().wall_ms();
         let name = format!("rmq-{}-{now_ms}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).map_err(|error| {
+        let path = folder.join(name);
+        std::fs::create_dir(&path).map_err(|error| {
             Error::io("create temporary store", path.display().to_string(), error)
         })?;
         Ok(Self {

@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::options::{ClusterOptions, Keys, Role, invalid};
+use crate::base::clock::SharedClock;
 use crate::base::{Error, ErrorKind, Result};
 use crate::broker::{self, Broker, ReplicationStatus};
 use crate::config::broker::EMBEDDED_KEYS;
@@ -73,6 +75,7 @@ pub(super) struct Member {
     pub(super) address: SocketAddr,
     pub(super) folder: PathBuf,
     config: Config,
+    clock: SharedClock,
     server: Mutex<Option<Server>>,
     /// Told without waiting for a start or an end that is under way.
     running: AtomicBool,
@@ -87,6 +90,7 @@ impl Member {
         folder: PathBuf,
         nameservers: &[String],
         options: &ClusterOptions,
+        clock: SharedClock,
     ) -> Result<Self> {
         let name = role.member_name();
         let config = match &role {
@@ -109,6 +113,7 @@ impl Member {
             address,
             folder,
             config,
+            clock,
             server: Mutex::new(None),
             running: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -168,9 +173,11 @@ impl Member {
         }
         make_folder(&self.folder)?;
         let (fence, bind) = (fence.clone(), Some(self.ip()));
+        let clock = Arc::clone(&self.clock);
         let started = match &self.config {
             Config::Nameserver(config) => {
                 let host = namesrv::Host {
+                    clock,
                     fence,
                     bind,
                     ..namesrv::Host::default()
@@ -179,6 +186,7 @@ impl Member {
             }
             Config::Broker(config) => {
                 let host = broker::Host {
+                    clock,
                     fence,
                     bind,
                     ..broker::Host::default()

@@ -2,6 +2,7 @@
 //! own, whose members can be killed, paused, wiped, cut off and started again.
 
 mod addresses;
+mod keys;
 mod member;
 mod network;
 mod options;
@@ -19,11 +20,11 @@ use parking_lot::Mutex;
 use self::addresses::Block;
 use self::member::Member;
 pub use self::options::{
-    CLIENTS, ClusterOptions, ClusterStorage, Deployment, Keys, MemberName, Role,
+    CLIENTS, ClusterClock, ClusterOptions, ClusterStorage, Deployment, Keys, MemberName, Role,
 };
 pub use self::status::{MemberStatus, Replication, SlaveLag};
 use super::Storage;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SharedClock, ShiftedClock, SystemClock};
 use crate::base::thread::{self, ProcessMark};
 use crate::base::{Error, ErrorKind, Result};
 pub use crate::ha::SlaveState;
@@ -62,6 +63,8 @@ pub struct Cluster {
     fence: Fence,
     closed: Arc<AtomicBool>,
     process: ProcessMark,
+    /// The clock of the members if it can be moved.
+    clock: Option<Arc<ShiftedClock>>,
     // After the members, which store there and have these addresses.
     held: Mutex<Option<Held>>,
 }
@@ -88,8 +91,14 @@ impl Cluster {
                 let folder = storage.path().to_owned();
                 (Some(storage), folder)
             }
+            ClusterStorage::Memory => {
+                let storage = Storage::in_memory()?;
+                let folder = storage.path().to_owned();
+                (Some(storage), folder)
+            }
             ClusterStorage::Directory(folder) => (None, folder.clone()),
         };
+        let manual = (options.clock == ClusterClock::Manual).then(ShiftedClock::new);
         let mut nameservers = Vec::new();
         let mut members = Vec::with_capacity(roles.len());
         for (number, role) in roles.into_iter().enumerate() {
@@ -102,7 +111,11 @@ impl Cluster {
                 nameservers.push(address.to_string());
             }
             let folder = folder.join(role.member_name());
-            let member = Member::new(role, address, folder, &nameservers, &options)?;
+            let clock = match &manual {
+                Some(clock) => Arc::clone(clock) as SharedClock,
+                None => SystemClock::shared(),
+            };
+            let member = Member::new(role, address, folder, &nameservers, &options, clock)?;
             members.push(Arc::new(member));
         }
         let cluster = Self {
@@ -110,19 +123,49 @@ impl Cluster {
             fence: Fence::default(),
             closed: Arc::default(),
             process: ProcessMark::current(),
+            clock: manual,
             held: Mutex::new(Some(Held {
                 _storage: storage,
                 _block: block,
             })),
         };
+        cluster.start_members()?;
+        Ok(cluster)
+    }
+
+    fn start_members(&self) -> Result<()> {
         // A broker looks for its nameservers when it starts, and a slave for its master.
         for rank in [Rank::Nameserver, Rank::Master, Rank::Slave] {
-            let (fence, closed) = (cluster.fence.clone(), Arc::clone(&cluster.closed));
+            let (fence, closed) = (self.fence.clone(), Arc::clone(&self.closed));
             let start = move |member: &Member| member.start(&fence, &closed);
-            side_by_side(&cluster.of_rank(rank), START_PATIENCE, start)?;
+            side_by_side(&self.of_rank(rank), START_PATIENCE, start)?;
         }
-        cluster.await_ready(START_PATIENCE)?;
-        Ok(cluster)
+        self.await_ready(START_PATIENCE)
+    }
+
+    /// Makes the cluster new: every member is killed, all that was stored is removed, the network
+    /// is healed, and everybody starts at the addresses they had. Clients may stay as they are.
+    pub fn reset(&self) -> Result<()> {
+        self.process.check("reset cluster")?;
+        for member in &self.members {
+            member.wipe()?;
+            self.end_pause(member);
+        }
+        self.fence.heal_all();
+        self.start_members()
+    }
+
+    /// Moves the clock of every member forward: a message with a delay that has passed then is
+    /// delivered. Timeouts and heartbeats are not disturbed. `Invalid`: the cluster was not started
+    /// with [`ClusterClock::Manual`].
+    pub fn advance(&self, by: Duration) -> Result<()> {
+        self.process.check("advance clock")?;
+        let clock = self.clock.as_ref().ok_or_else(|| {
+            let context = "the cluster was not started with a clock that can be moved";
+            Error::new(ErrorKind::Invalid, "advance clock", context)
+        })?;
+        clock.advance(by);
+        Ok(())
     }
 
     /// Waits until every broker is registered with every nameserver, and every slave follows its

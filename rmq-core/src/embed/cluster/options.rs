@@ -78,9 +78,22 @@ pub enum ClusterStorage {
     /// A new folder in the system's temporary one, removed with the cluster.
     #[default]
     Temporary,
+    /// The same in memory ([`Storage::in_memory`](crate::embed::Storage::in_memory)): nothing
+    /// waits for a disk, and nothing wears one out.
+    Memory,
     /// A folder in this one for each member. It is made if need be and never removed: a cluster
     /// that is started there again finds what the last one stored.
     Directory(PathBuf),
+}
+
+/// What the members' time is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterClock {
+    /// The system's.
+    #[default]
+    System,
+    /// The system's until [`Cluster::advance`](super::Cluster::advance) moves it forward.
+    Manual,
 }
 
 /// What a cluster is started from. The default is one master and one nameserver, asynchronous
@@ -107,6 +120,8 @@ pub struct ClusterOptions {
     pub member_settings: BTreeMap<String, Keys>,
     /// Where the members store.
     pub storage: ClusterStorage,
+    /// What the members' time is.
+    pub clock: ClusterClock,
 }
 
 impl Default for ClusterOptions {
@@ -120,6 +135,7 @@ impl Default for ClusterOptions {
             settings: Keys::new(),
             member_settings: BTreeMap::new(),
             storage: ClusterStorage::default(),
+            clock: ClusterClock::default(),
         }
     }
 }
