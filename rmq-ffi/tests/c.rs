@@ -1,6 +1,9 @@
 //! C and C++ programs compiled against the header and linked with the library, by every compiler
 //! that is here, plain, under sanitizers and under valgrind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a test says what it could not run")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
