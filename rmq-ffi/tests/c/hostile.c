@@ -1,6 +1,6 @@
 /*
- * Everything that a caller can do wrong: each answer is a status, and nothing crashes, is printed or
- * is left behind.
+ * Everything that a caller can do wrong: each answer is a status, and nothing crashes, is printed
+ * or is left behind.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
