@@ -4,10 +4,10 @@
  * Rules that hold for every function:
  *
  * - Any thread may call it, also at the same time as others on the same handle.
- * - It writes to no standard stream, installs no signal handler and does not change its host's
- *   environment.
- * - Results are stored on RMQ_OK only. An error object is stored where the last parameter says: NULL
- *   after success, else an object that the caller frees. That parameter may be NULL.
+ * - It writes to no standard stream, installs no signal handler and leaves the environment of its
+ *   host alone.
+ * - Results are stored on RMQ_OK only. An error object is stored where the last parameter says:
+ *   NULL after success, else an object that the caller frees. That parameter may be NULL.
  * - A handle that is NULL, was freed, or is of another type answers RMQ_E_HANDLE, a closed one
  *   RMQ_E_CLOSED, and one that a forked child inherited RMQ_E_FORKED. Freeing NULL, or the same
  *   handle twice, does nothing. What a child starts itself is its own.
