@@ -1,17 +1,13 @@
 //! The small files of services that run on masters only, which a slave keeps for the day when it
 //! is a master.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::Result;
-use crate::protocol::json::{self, Json};
+use crate::protocol::body::timer::TimerMetrics;
+use crate::store::timer::TimerCheckpoint;
 use crate::store::{Disk, MetadataFile};
-
-/// Bytes of a timer checkpoint: four offsets and times, and a data version of three numbers.
-const CHECKPOINT_BYTES: usize = 56;
-/// Masters of RocketMQ 4 leave the version out.
-const CHECKPOINT_BYTES_MIN: usize = 32;
 
 /// The files, below `config` in the store's folder.
 #[derive(Debug)]
@@ -24,6 +20,8 @@ pub(crate) struct Files {
     pub(crate) order_info: MetadataFile,
     timer_checkpoint: MetadataFile,
     timer_metrics: MetadataFile,
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
 }
 
 impl Files {
@@ -38,36 +36,56 @@ impl Files {
             order_info: file("consumerOrderInfo.json"),
             timer_checkpoint: file("timercheck").without_backup(),
             timer_metrics: file("timermetrics"),
+            disk: Arc::clone(disk),
+            root: root.to_owned(),
         }
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The disk that it is on.
+    #[must_use]
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// How far the timer is; one that cannot be read is taken as one that did not begin.
+    #[must_use]
+    pub(crate) fn load_timer_checkpoint(&self) -> TimerCheckpoint {
+        let loaded = self.timer_checkpoint.load(TimerCheckpoint::decode);
+        loaded.ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes how far the timer is.
+    pub(crate) fn save_timer_checkpoint(&self, checkpoint: &TimerCheckpoint) -> Result<()> {
+        self.timer_checkpoint.save(&checkpoint.encode_file())
+    }
+
+    /// How many timed messages wait; what cannot be read is counted anew.
+    #[must_use]
+    pub(crate) fn load_timer_metrics(&self) -> TimerMetrics {
+        let loaded = self.timer_metrics.load(TimerMetrics::decode);
+        loaded.ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes how many timed messages wait.
+    pub(crate) fn save_timer_metrics(&self, metrics: &TimerMetrics) -> Result<()> {
+        self.timer_metrics.save(&metrics.encode())
     }
 
     /// Takes of a master's timer checkpoint what concerns its slaves: until when it has delivered,
     /// and how far it has read; the places in its timer log are its own.
-    pub(crate) fn take_timer_checkpoint(&self, theirs: &[u8]) -> Result<()> {
-        if theirs.len() < CHECKPOINT_BYTES_MIN {
-            tracing::debug!(bytes = theirs.len(), "no timer checkpoint");
-            return Ok(());
-        }
-        let own = self.timer_checkpoint.load(|bytes| Some(bytes.to_vec()));
-        let mut checkpoint = own.ok().flatten().unwrap_or_default();
-        checkpoint.resize(CHECKPOINT_BYTES, 0);
-        let len = theirs.len().min(CHECKPOINT_BYTES);
-        // lastReadTimeMs, then masterTimerQueueOffset and the data version.
-        for range in [0..8, 24..len] {
-            checkpoint[range.clone()].copy_from_slice(&theirs[range]);
-        }
-        self.timer_checkpoint.save(&checkpoint)
-    }
-
-    /// Takes a master's counts of waiting timer messages.
-    pub(crate) fn take_timer_metrics(&self, theirs: &[u8]) -> Result<()> {
-        match json::from_slice::<Json>(theirs) {
-            Ok(_) => self.timer_metrics.save(theirs),
-            Err(error) => {
-                tracing::debug!(%error, "no timer metrics");
-                Ok(())
-            }
-        }
+    pub(crate) fn take_timer_checkpoint(&self, theirs: &TimerCheckpoint) -> Result<()> {
+        let own = self.load_timer_checkpoint();
+        self.save_timer_checkpoint(&TimerCheckpoint {
+            log_position: own.log_position,
+            queue_offset: own.queue_offset,
+            ..*theirs
+        })
     }
 }
 
@@ -81,24 +99,21 @@ mod tests {
     fn a_timer_checkpoint_keeps_the_slaves_own_places() {
         let disk = MemDisk::new(ManualClock::new(0));
         let files = Files::new(&disk.shared(), Path::new("/store"));
-        let read = || {
-            let bytes = files.timer_checkpoint.load(|bytes| Some(bytes.to_vec()));
-            let bytes = bytes.unwrap().unwrap();
-            let numbers = bytes.chunks(8);
-            numbers
-                .map(|chunk| i64::from_be_bytes(chunk.try_into().unwrap()))
-                .collect::<Vec<_>>()
-        };
         let bytes =
             |numbers: &[i64]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_be_bytes()).collect() };
-        files.take_timer_checkpoint(b"short").unwrap();
-        files
-            .take_timer_checkpoint(&bytes(&[1, 2, 3, 4, 5, 6, 7]))
-            .unwrap();
-        assert_eq!(read(), [1, 0, 0, 4, 5, 6, 7]);
-        let own = bytes(&[1, 20, 30, 4, 5, 6, 7]);
-        files.timer_checkpoint.save(&own).unwrap();
-        files.take_timer_checkpoint(&bytes(&[8, 2, 3, 9])).unwrap();
-        assert_eq!(read(), [8, 20, 30, 9, 5, 6, 7]);
+        let take = |numbers: &[i64]| {
+            let theirs = TimerCheckpoint::decode(&bytes(numbers)).unwrap();
+            files.take_timer_checkpoint(&theirs).unwrap();
+        };
+        let read = || files.load_timer_checkpoint().encode();
+        assert_eq!(TimerCheckpoint::decode(b"short"), None);
+        take(&[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(read(), bytes(&[1, 0, 0, 4, 5, 6, 7]));
+        let own = TimerCheckpoint::decode(&bytes(&[1, 20, 30, 4, 5, 6, 7])).unwrap();
+        files.save_timer_checkpoint(&own).unwrap();
+        take(&[8, 2, 3, 9]);
+        assert_eq!(read(), bytes(&[8, 20, 30, 9, 0, 0, 0]));
+        let file = disk.read(Path::new("/store/config/timercheck")).unwrap();
+        assert_eq!((file.len(), &file[..56]), (4096, &read()[..]));
     }
 }

@@ -51,6 +51,10 @@ pub(crate) fn refuse_on_slave(code: i32, master: Option<&str>) -> Option<Refusal
             ResponseCode::SLAVE_NOT_AVAILABLE,
             format!("a slave ends no transaction; {}", send_to(master)),
         ),
+        RequestCode::RECALL_MESSAGE => refuse(
+            ResponseCode::SLAVE_NOT_AVAILABLE,
+            format!("a slave recalls no message; {}", send_to(master)),
+        ),
         RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => refuse(
             ResponseCode::SYSTEM_ERROR,
             format!("Can not reset offset in slave broker; {}", send_to(master)),
@@ -129,7 +133,15 @@ mod tests {
 
     #[test]
     fn a_slave_refuses_what_changes_the_group_and_names_its_master() {
-        for (code, answer) in [(10, 2), (310, 2), (320, 2), (36, 2), (37, 11), (222, 1)] {
+        for (code, answer) in [
+            (10, 2),
+            (310, 2),
+            (320, 2),
+            (36, 2),
+            (37, 11),
+            (370, 11),
+            (222, 1),
+        ] {
             let refusal = refuse_on_slave(code, Some("m:1")).unwrap();
             assert_eq!(refusal.code.value(), answer, "{code}");
             assert!(refusal.remark.contains("m:1"), "{}", refusal.remark);

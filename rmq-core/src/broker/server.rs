@@ -30,6 +30,7 @@ use crate::broker::schedule::deliverer::Deliverer;
 use crate::broker::settings::ConfigFile;
 use crate::broker::shared::{Shared, SharedParts};
 use crate::broker::slave_sync::SlaveSync;
+use crate::broker::timer;
 use crate::broker::topics::Topics;
 use crate::broker::transaction::Worker;
 use crate::config::{BrokerConfig, BrokerRole};
@@ -77,9 +78,8 @@ pub struct Broker {
     client: Arc<Client>,
     registration: Arc<Registration>,
     persist_at_end: Arc<AtomicBool>,
-    schedule: JoinHandle,
-    transactions: JoinHandle,
-    pops: JoinHandle,
+    /// Those that append messages of their own: joined before the log is at its end.
+    appenders: Vec<JoinHandle>,
     threads: Mutex<Vec<JoinHandle>>,
     stopped: AtomicBool,
     process: ProcessMark,
@@ -272,6 +272,8 @@ impl Broker {
             control.run(|| persist.load(Ordering::Acquire));
         })?;
         let schedule = start_schedule(&shared)?;
+        let worker = timer::worker::Worker::new(Arc::clone(&shared));
+        let timer = thread::spawn("rmq-broker-timer", move || worker.run())?;
         let worker = Worker::new(Arc::clone(&shared));
         let transactions = thread::spawn("rmq-broker-transaction", move || worker.run())?;
         let worker = PopWorker::new(Arc::clone(&shared));
@@ -290,9 +292,7 @@ impl Broker {
             client,
             registration,
             persist_at_end,
-            schedule,
-            transactions,
-            pops,
+            appenders: vec![schedule, timer, transactions, pops],
             threads: Mutex::new(threads),
             stopped: AtomicBool::new(false),
             process: ProcessMark::current(),
@@ -348,11 +348,12 @@ impl Broker {
         // Before the control thread, which writes at its end how far delayed messages and
         // transactions came.
         self.shared.schedule.close(true);
+        self.shared.timer.close(true);
         self.shared.transactions.close(true);
         self.shared.pops.close(true);
-        keep(self.schedule.join_deadline(deadline));
-        keep(self.transactions.join_deadline(deadline));
-        keep(self.pops.join_deadline(deadline));
+        for thread in &self.appenders {
+            keep(thread.join_deadline(deadline));
+        }
         // After the last append: slaves in sync get what they lack.
         if let Some(streams) = self.shared.streams() {
             keep(streams.close(deadline));
@@ -386,6 +387,7 @@ impl Broker {
         self.shared.slave_bell.close();
         self.shared.control.close();
         self.shared.schedule.close(false);
+        self.shared.timer.close(false);
         self.shared.transactions.close(false);
         self.shared.pops.close(false);
         if let Some(streams) = self.shared.streams() {
@@ -394,8 +396,7 @@ impl Broker {
         self.shared.store.kill();
         let deadline = Duration::from_secs(5);
         let mut outcomes = vec![self.client.kill()];
-        let own = [&self.schedule, &self.transactions, &self.pops];
-        for thread in self.threads.lock().iter().chain(own) {
+        for thread in self.threads.lock().iter().chain(&self.appenders) {
             outcomes.push(thread.join_deadline(deadline));
         }
         outcomes.push(self.shared.cold.close(deadline));
@@ -413,6 +414,7 @@ fn start_schedule(shared: &Arc<Shared>) -> Result<JoinHandle> {
         .on_jump(Box::new(move || match jumped.upgrade() {
             Some(shared) => {
                 shared.schedule.ring();
+                shared.timer.ring();
                 true
             }
             None => false,

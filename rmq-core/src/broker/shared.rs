@@ -32,6 +32,7 @@ use crate::broker::role;
 use crate::broker::schedule::Schedule;
 use crate::broker::settings::ConfigFile;
 use crate::broker::stats::Stats;
+use crate::broker::timer::Timer;
 use crate::broker::topics::Topics;
 use crate::broker::transaction::Transactions;
 use crate::config::broker::BrokerConfig;
@@ -138,6 +139,8 @@ pub(crate) struct Shared {
     pub(crate) stats: Stats,
     /// Delayed messages.
     pub(crate) schedule: Schedule,
+    /// Timed messages.
+    pub(crate) timer: Timer,
     /// Reads of what is not in memory.
     pub(crate) cold: ColdReader,
     /// Work for the control thread.
@@ -227,13 +230,14 @@ impl Shared {
             filters: parts.filters,
             offsets: parts.offsets,
             resets: Resets::default(),
-            files: parts.files,
             subscription_revision: consumers.revision(),
             consumers: RwLock::new(consumers),
             producers: Mutex::default(),
             locks: Mutex::new(locks),
             calls: ClientCalls::default(),
             schedule: parts.schedule,
+            timer: Timer::new(&parts.files),
+            files: parts.files,
             members,
             transactions,
             routes: Routes::default(),
@@ -526,6 +530,7 @@ impl Shared {
     /// thread of the store or of replication calls it.
     pub(crate) fn on_progress(&self) {
         self.schedule.on_progress();
+        self.timer.on_progress();
         self.announce_arrivals();
         self.transactions.on_progress();
         self.pops.on_progress();

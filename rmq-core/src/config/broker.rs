@@ -124,6 +124,10 @@ settings! {
             config_black_list: Vec<String>, "configBlackList" =
                 is("configBlackList;brokerConfigPath").immutable(),
                 "Keys that must not be changed at run time, besides those that never may.";
+            recall_enable: bool, "recallMessageEnable" = is("false").reload(),
+                "Allows timed messages to be recalled.";
+            recall_when_read_only: bool, "allowRecallWhenBrokerNotWriteable" = is("true").reload(),
+                "Allows recalls on a broker that takes no messages.";
             reject_transactions: bool, "rejectTransactionMessage" =
                 is("false").reload().important(),
                 "Refuses the messages of transactions.";
@@ -527,9 +531,6 @@ settings! {
                 "Form in which topics, groups and offsets are stored; rmq writes v1, JSON files.";
             "useSingleRocksDBForAllConfigs": Bool = is("false"),
                 "Keeps all RocksDB configuration in one database.";
-            "allowRecallWhenBrokerNotWriteable": Bool = is("true"),
-                "Allows recalls on a broker that takes no messages.";
-            "recallMessageEnable": Bool = is("false"), "Allows delayed messages to be recalled.";
             "enableLiteEventMode": Bool = is("true"), "Serves lite topics by events.";
             "liteEventCheckInterval": Long = is("10000"), "Pause between checks of lite events.";
             "liteTtlCheckInterval": Long = is("120000"),

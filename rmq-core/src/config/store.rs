@@ -86,6 +86,30 @@ settings! {
             flush_delays_interval_ms: u64, "flushDelayOffsetInterval" =
                 is("10000").range(10, HOUR_MS).ms(),
                 "Pause between writings of how far delayed messages were delivered.";
+            timer_enable: bool, "timerWheelEnable" = is("true"),
+                "Serves messages with a time of delivery.";
+            timer_tick_ms: u64, "timerPrecisionMs" = is("1000").range(10, HOUR_MS).ms(),
+                "Length of one step of the timer wheel; change it only while no message waits.";
+            timer_roll_ticks: u32, "timerRollWindowSlot" = is("172800").range(0, 1_000_000_000),
+                "Steps after which a far message is put back; others than 2 to 604740 mean 604740.";
+            timer_max_delay_secs: u32, "timerMaxDelaySec" =
+                is("259200").range(0, 1_000_000_000).reload(),
+                "Longest delay of a timer message.";
+            timer_congest_max: u32, "timerCongestNumEachSlot" =
+                is("2147483647").range(0, 2_147_483_647).reload(),
+                "Messages due in one step before more are refused, at random up to twice as many.";
+            timer_log_file_bytes: u64, "mappedFileSizeTimerLog" =
+                is("104857600").range(4096, GIB).bytes(),
+                "Size of one file of the timer log.";
+            timer_flush_interval_ms: u64, "timerFlushIntervalMs" =
+                is("1000").range(10, HOUR_MS).ms().reload(),
+                "How often the timer wheel is written.";
+            timer_stop_enqueue: bool, "timerStopEnqueue" = is("false").reload(),
+                "Stops taking timer messages in.";
+            timer_stop_dequeue: bool, "timerStopDequeue" = is("false").reload(),
+                "Stops delivering timer messages.";
+            timer_delete_by_topic: bool, "appendTopicForTimerDeleteKey" = is("false"),
+                "Adds the topic to keys of cancelled timer messages.";
             delete_when: HourList, "deleteWhen" = is("04").reload().important(),
                 "Hours of the day at which expired files are deleted.";
             reserved_hours: u32, "fileReservedTime" =
@@ -216,32 +240,21 @@ settings! {
             "maxOffsetMapSize": Int = is("104857600"), "Memory for the keys of one compaction.";
             "compactionThreadNum": Int = is("6"), "Compactions at once.";
             "enableCompaction": Bool = is("true"), "Serves compacted topics.";
-            "mappedFileSizeTimerLog": Int = is("104857600"), "Size of one file of the timer log.";
-            "timerPrecisionMs": Int = is("1000").ms(), "Length of one step of the timer wheel.";
-            "timerRollWindowSlot": Int = is("172800"),
-                "Steps after which a far message is put back.";
-            "timerFlushIntervalMs": Int = is("1000").ms(), "How often the timer wheel is written.";
             "timerGetMessageThreadNum": Int = is("3"), "Threads that read due messages.";
             "timerPutMessageThreadNum": Int = is("3"), "Threads that deliver due messages.";
             "timerEnableDisruptor": Bool = is("false"), "Uses ring buffers between timer threads.";
             "timerEnableCheckMetrics": Bool = is("true"), "Checks timer counts once a day.";
             "timerInterceptDelayLevel": Bool = is("false"),
                 "Sends delay levels through the timer wheel.";
-            "timerMaxDelaySec": Int = is("259200"), "Longest delay of a timer message.";
             "timerWheelSnapshotFlush": Bool = is("false"), "Writes the timer wheel as snapshots.";
-            "timerWheelEnable": Bool = is("true"), "Serves messages with a time of delivery.";
             "disappearTimeAfterStart": Int = is("-1").important(),
                 "Time after the start before the broker registers; -1 none.";
-            "timerStopEnqueue": Bool = is("false"), "Stops taking timer messages in.";
             "timerCheckMetricsWhen": Text = is("05"), "Hour of that check.";
             "timerSkipUnknownError": Bool = is("false"),
                 "Skips timer messages that cannot be handled.";
             "timerWarmEnable": Bool = is("false"), "Touches timer files ahead of time.";
-            "timerStopDequeue": Bool = is("false"), "Stops delivering timer messages.";
             "timerEnableRetryUntilSuccess": Bool = is("false"),
                 "Tries to deliver timer messages without end.";
-            "timerCongestNumEachSlot": Int = is("2147483647"),
-                "Messages due in one step before more are refused.";
             "timerMetricSmallThreshold": Int = is("1000000"),
                 "Messages at which a timer metric counts as large.";
             "timerProgressLogIntervalMs": Int = is("10000").ms(),
@@ -440,8 +453,6 @@ settings! {
             "useABSLock": Bool = is("false"), "Uses an adaptive lock round the append.";
             "enableLogConsumeQueueRepeatedlyBuildWhenRecover": Bool = is("false"),
                 "Logs entries built twice.";
-            "appendTopicForTimerDeleteKey": Bool = is("false"),
-                "Adds the topic to keys of cancelled timer messages.";
         }
     }
 }

@@ -25,6 +25,7 @@ mod replica;
 pub mod retention;
 pub mod segments;
 mod snapshot;
+pub mod timer;
 mod watermarks;
 
 pub use self::core::QueueHook;

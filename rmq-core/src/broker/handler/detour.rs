@@ -1,10 +1,11 @@
-//! Messages that do not go to their own queue yet: delayed ones, and half messages, which are what
-//! the first phase of a transaction sends.
+//! Messages that do not go to their own queue yet: delayed and timed ones, and half messages, which
+//! are what the first phase of a transaction sends.
 
 use std::sync::Arc;
 
 use super::DataHandler;
 use super::delayed::Waiting;
+use super::timed::TimedWait;
 use crate::broker::names;
 use crate::broker::reply::Refusal;
 use crate::broker::schedule::DelayLevel;
@@ -20,6 +21,8 @@ use crate::store::{AppendBatch, Queue};
 pub(super) enum Detour {
     /// It waits in a delay level.
     Delay(Waiting),
+    /// It waits for a time.
+    Timer(TimedWait),
     /// It waits in this queue until its transaction ends.
     Transaction(Arc<Queue>),
 }
@@ -29,7 +32,15 @@ impl Detour {
     pub(super) fn level(&self) -> Option<DelayLevel> {
         match self {
             Self::Delay(waiting) => Some(waiting.level),
-            Self::Transaction(_) => None,
+            Self::Timer(_) | Self::Transaction(_) => None,
+        }
+    }
+
+    /// When it is due (ms since the epoch, the begin of its slot), if it waits for a time.
+    pub(super) fn out_ms(&self) -> Option<i64> {
+        match self {
+            Self::Timer(waiting) => Some(waiting.out_ms),
+            Self::Delay(_) | Self::Transaction(_) => None,
         }
     }
 
@@ -37,6 +48,7 @@ impl Detour {
     pub(super) fn into_queue(self) -> Arc<Queue> {
         match self {
             Self::Delay(waiting) => waiting.queue,
+            Self::Timer(waiting) => waiting.queue,
             Self::Transaction(queue) => queue,
         }
     }
@@ -57,6 +69,7 @@ impl Detour {
         };
         let queue = match self {
             Self::Delay(waiting) => return waiting.push(&record, body, batch),
+            Self::Timer(waiting) => return waiting.push(&record, body, tags_code, batch),
             Self::Transaction(queue) => Arc::clone(queue),
         };
         let (topic, queue_id) = (record.topic, record.queue_id);
@@ -84,6 +97,9 @@ impl DataHandler {
         // What old consumers send to be retried still has the mark of its transaction.
         let is_delayed = found.delay_level().is_some_and(|level| level > 0);
         if !found.is_prepared() || (request.reconsume_times > 0 && is_delayed) {
+            if let Some(timed) = self.timed(request.topic, queue_id, text, found)? {
+                return Ok(Some(Detour::Timer(timed)));
+            }
             let waiting = self.waiting(request.topic, queue_id, text, found)?;
             return Ok(waiting.map(Detour::Delay));
         }

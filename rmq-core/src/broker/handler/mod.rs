@@ -9,6 +9,7 @@ mod pull;
 mod retry;
 mod select;
 mod send;
+mod timed;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,6 +133,9 @@ impl DataHandler {
             }
             RequestCode::CONSUMER_SEND_MSG_BACK if !head.is_response() => {
                 self.handle_send_back(io, conn, frame);
+            }
+            RequestCode::RECALL_MESSAGE if !head.is_response() => {
+                self.handle_recall(io, conn, peer, frame);
             }
             _ => self.handle_general(io, conn, peer, frame),
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::DataHandler;
-use super::send::{NotStaged, StagedSend};
+use super::send::{Answered, NotStaged, StagedSend};
 use crate::broker::control::{GroupTopic, Task};
 use crate::broker::names;
 use crate::broker::processors;
@@ -208,12 +208,13 @@ impl DataHandler {
             queue,
             queue_id: back.queue_id,
             delay,
+            timed: None,
             first: 0,
             count: 1,
             // Apache does not; but the consumer is about to forget the message.
             wait: true,
             unique_id: 0..0,
-            is_send: false,
+            answered: Answered::SentBack,
         });
         self.reply_to_staged(io, conn, &batch);
         self.stage.staged.clear();

@@ -29,6 +29,7 @@ use crate::protocol::message::id::{self, UniqueIds};
 use crate::protocol::message::properties::{self, PropertiesBuilder, Scanned, names as property};
 use crate::protocol::message::record::NewRecord;
 use crate::protocol::request::Reply;
+use crate::protocol::request::query::RecallMessageResponse;
 use crate::protocol::request::send::{SendRequest, SendResponse, fast};
 use crate::store::{AppendBatch, AppendError, Appended, Queue};
 
@@ -41,14 +42,29 @@ pub(super) struct StagedSend {
     /// The queue that the sender is told of; a delayed or half message goes to another one.
     pub(super) queue_id: i32,
     pub(super) delay: Option<DelayLevel>,
+    /// When it waits for a time: with what it can be recalled, if it can.
+    pub(super) timed: Option<Recallable>,
     /// The first of its records in the batch, and how many.
     pub(super) first: usize,
     pub(super) count: usize,
     pub(super) wait: bool,
     /// Its UNIQ_KEY in `SendStage::ids`.
     pub(super) unique_id: std::ops::Range<usize>,
-    /// Not one that was sent back: its sender is told no more than that it is stored.
-    pub(super) is_send: bool,
+    /// What its sender is told.
+    pub(super) answered: Answered,
+}
+
+/// With what a message that waits for a time can be recalled, if it can.
+pub(super) struct Recallable(pub(super) Option<String>);
+
+/// What a sender is told of what is stored.
+pub(super) enum Answered {
+    /// Where the message is.
+    Sent,
+    /// That one that was sent back is stored.
+    SentBack,
+    /// That the message of this unique id is taken back.
+    Recalled(String),
 }
 
 /// Buffers of the send path, kept from turn to turn.
@@ -323,7 +339,6 @@ impl DataHandler {
             text = &cleaned;
             found = properties::scan(text);
         }
-        refuse_unbuilt(&found)?;
         let detour = self.detour(request, origin.queue.id(), text, &found)?;
         let ids_from = self.stage.ids.len();
         let mut extra: &[u8] = &self.stage.broker_properties;
@@ -358,17 +373,21 @@ impl DataHandler {
             self.stage.ids.truncate(ids_from);
             return Err(refusal_of(&self.config, &error.into()).into());
         }
+        let out_ms = detour.as_ref().and_then(Detour::out_ms);
+        let timed =
+            out_ms.map(|ms| self.recallable(request.topic, ms, &self.stage.ids[ids_from..]));
         self.stage.staged.push(StagedSend {
             head: *head,
             serialize: frame.serialize,
             queue_id: origin.queue.id(),
             delay: detour.as_ref().and_then(Detour::level),
+            timed,
             queue: detour.map_or(origin.queue, Detour::into_queue),
             first,
             count: 1,
             wait: found.waits_for_store(),
             unique_id: ids_from..self.stage.ids.len(),
-            is_send: true,
+            answered: Answered::Sent,
         });
         Ok(())
     }
@@ -444,12 +463,13 @@ impl DataHandler {
             serialize: frame.serialize,
             queue_id: origin.queue.id(),
             delay: None,
+            timed: None,
             queue: origin.queue,
             first,
             count,
             wait: found.waits_for_store(),
             unique_id: ids_from..self.stage.ids.len(),
-            is_send: true,
+            answered: Answered::Sent,
         });
         Ok(())
     }
@@ -491,6 +511,9 @@ impl DataHandler {
             self.count_stored(send, results);
             if let Some(level) = send.delay {
                 self.shared.schedule.appended(level);
+            }
+            if send.timed.is_some() {
+                self.shared.timer.appended();
             }
             let end = last.end();
             let seen_now = end <= marks.visible;
@@ -574,17 +597,6 @@ impl Origin {
     }
 }
 
-/// Refuses kinds of messages that this broker does not serve yet, rather than delivering them as
-/// if they were ordinary ones.
-fn refuse_unbuilt(found: &properties::Scan<'_>) -> Result<(), Refusal> {
-    // A delay level goes before a time.
-    if found.has_timer() && found.delay_level().is_some_and(|level| level <= 0) {
-        let remark = "timed messages are not served by this broker";
-        return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, remark));
-    }
-    Ok(())
-}
-
 /// The messages of a batch cannot be delayed, and have no transaction.
 fn refuse_in_batch(found: &properties::Scan<'_>) -> Result<(), Refusal> {
     let illegal = |why| Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, why));
@@ -594,7 +606,10 @@ fn refuse_in_batch(found: &properties::Scan<'_>) -> Result<(), Refusal> {
     if found.is_prepared() {
         return illegal("the message is illegal: a batch cannot be part of a transaction");
     }
-    refuse_unbuilt(found)
+    if found.has_timer() {
+        return illegal("the message is illegal: a batch cannot be timed");
+    }
+    Ok(())
 }
 
 fn refusal_of(config: &BrokerConfig, error: &AppendError) -> Refusal {
@@ -629,9 +644,20 @@ fn encode_reply(
     batch: &AppendBatch<'_>,
     out: &mut Vec<u8>,
 ) {
-    if !send.is_send {
-        let (opaque, stored) = (send.head.opaque, ResponseCode::SUCCESS);
-        return Command::response(opaque, send.serialize, stored, None).encode(out);
+    match &send.answered {
+        Answered::Sent => {}
+        Answered::SentBack => {
+            let (opaque, stored) = (send.head.opaque, ResponseCode::SUCCESS);
+            return Command::response(opaque, send.serialize, stored, None).encode(out);
+        }
+        Answered::Recalled(unique_id) => {
+            let (opaque, stored) = (send.head.opaque, ResponseCode::SUCCESS);
+            let msg_id = unique_id.clone();
+            let mut answer = Command::response(opaque, send.serialize, stored, None)
+                .with_header(&RecallMessageResponse { msg_id });
+            answer.ext.insert(property::MSG_REGION, &*stage.region);
+            return answer.encode(out);
+        }
     }
     let results = &batch.results()[send.first..send.first + send.count];
     stage.message_id.clear();
@@ -650,7 +676,7 @@ fn encode_reply(
         queue_offset: first_offset.unwrap_or_default(),
         transaction_id: Some(unique_id),
         batch_uniq_id: None,
-        recall_handle: None,
+        recall_handle: send.timed.as_ref().and_then(|timed| timed.0.as_deref()),
         region: Some(&stage.region),
         trace_on: Some(stage.trace_on),
     };
@@ -679,8 +705,9 @@ pub(super) fn finish_reply(reply: &[u8], verdict: Verdict, out: &mut Vec<u8>) {
     if let Ok(Some((frame, _))) = frame::next_frame(reply, frame::LIMIT_DEFAULT)
         && let Ok(mut command) = Command::decode(frame)
     {
-        // Who sent a message back would send it again, and has it stored all the same.
-        if command.ext.is_empty() {
+        // Who sent a message back would send it again, and has it stored all the same; who recalls
+        // one likewise.
+        if command.ext.get("queueId").is_none() {
             return out.extend_from_slice(reply);
         }
         command.code = code_of(verdict).value();

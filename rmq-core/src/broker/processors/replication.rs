@@ -29,9 +29,32 @@ pub(super) fn request_modes(shared: &Arc<Shared>, request: &Command) -> Answer {
     Ok(Some(success(request).with_body(body)))
 }
 
-/// A broker that serves no timed messages has no state of them; a slave skips the error.
-pub(super) fn no_timer() -> Answer {
-    let remark = "this broker keeps no timer: timed messages are not served";
+/// How far the timer is: here, or on a slave as its file has it.
+pub(super) fn timer_checkpoint(shared: &Arc<Shared>, request: &Command) -> Answer {
+    refuse_without_timer(shared)?;
+    let checkpoint = match shared.is_master() {
+        true => shared.timer.checkpoint(),
+        false => shared.files.load_timer_checkpoint(),
+    };
+    Ok(Some(success(request).with_body(checkpoint.encode())))
+}
+
+/// How many timed messages wait, by topic: likewise.
+pub(super) fn timer_metrics(shared: &Arc<Shared>, request: &Command) -> Answer {
+    refuse_without_timer(shared)?;
+    let metrics = match shared.is_master() {
+        true => shared.timer.metrics(),
+        false => shared.files.load_timer_metrics(),
+    };
+    Ok(Some(success(request).with_body(metrics.encode())))
+}
+
+/// A slave skips the error.
+fn refuse_without_timer(shared: &Arc<Shared>) -> Result<(), Refusal> {
+    if shared.config().store.timer_enable {
+        return Ok(());
+    }
+    let remark = "this broker keeps no timer: timerWheelEnable is false";
     Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
 }
 

@@ -1,7 +1,6 @@
 //! The thread `rmq-broker-schedule`: it sleeps until a message is due or news come, and moves what
 //! is due from the schedule topic to the messages' own topics, many at a time.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,39 +8,15 @@ use std::sync::atomic::Ordering;
 use super::Schedule;
 use super::levels::{Ends, Levels, Now, RETRY_MS};
 use super::message::DueMessage;
-use crate::base::ErrorKind;
 use crate::base::thread;
 use crate::broker::names;
+use crate::broker::relay::{self, BATCH_MAX, BATCH_MAX_BYTES, Moved, Tidings};
 use crate::broker::shared::Shared;
-use crate::protocol::message::record::{RecordLimits, StageOptions};
-use crate::store::{AppendBatch, AppendError, Entry, LogSlice, Queue};
-
-/// Messages moved with one take of the append lock.
-const BATCH_MAX: usize = 128;
-
-/// Bytes moved with one take of the append lock, but for a message that is longer.
-const BATCH_MAX_BYTES: usize = 512 * 1024;
+use crate::protocol::message::record::StageOptions;
+use crate::store::{AppendBatch, Entry, LogSlice, Queue};
 
 /// Pause of a level after a defect showed itself, ms.
 const DEFECT_PAUSE_MS: u64 = 10_000;
-
-/// A queue that got messages which consumers may not see yet.
-#[derive(Debug)]
-struct News {
-    log_end: i64,
-    queue: Arc<Queue>,
-}
-
-/// What became of the messages that were to be moved.
-#[derive(Debug, Default)]
-struct Moved {
-    /// The first ones of them are done with.
-    count: usize,
-    /// End of the last record stored for them.
-    log_end: Option<i64>,
-    /// Why the one behind them is not.
-    failure: Option<AppendError>,
-}
 
 /// The state of the delivering thread.
 #[derive(Debug)]
@@ -50,7 +25,7 @@ pub(crate) struct Deliverer {
     /// `None` while the broker is a slave.
     levels: Option<Levels>,
     queues: Vec<Option<Arc<Queue>>>,
-    news: VecDeque<News>,
+    news: Tidings,
     /// The log was safe up to here when it was last asked.
     safe: i64,
     stage: StageOptions,
@@ -63,17 +38,13 @@ impl Deliverer {
     /// The deliverer of a broker.
     #[must_use]
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let stage = StageOptions {
-            // What was taken once is not refused because a limit was lowered meanwhile.
-            limits: RecordLimits::new(usize::MAX),
-            ..shared.store.options().stage_options()
-        };
+        let stage = relay::stage_options(&shared);
         let queues = vec![None; shared.schedule.delays_ms.len()];
         Self {
             shared,
             levels: None,
             queues,
-            news: VecDeque::new(),
+            news: Tidings::default(),
             safe: 0,
             stage,
             entries: Vec::with_capacity(BATCH_MAX),
@@ -157,11 +128,7 @@ impl Deliverer {
             self.safe = safe;
             levels.became_safe();
         }
-        while self.news.front().is_some_and(|first| first.log_end <= safe) {
-            if let Some(news) = self.news.pop_front() {
-                self.shared.announce(&news.queue, None);
-            }
-        }
+        self.news.became_safe(&self.shared, safe);
         if levels.settle(safe.min(flushed)) {
             publish(schedule, levels);
         }
@@ -250,34 +217,8 @@ impl Deliverer {
             targets.extend(queue);
         }
         shared.store.append(&mut batch);
-        let moved = outcome(&staged, &batch);
-        self.tell(&batch, &targets);
-        moved
-    }
-
-    /// Tells held pulls of what was appended, now or when it can be seen.
-    fn tell(&mut self, batch: &AppendBatch<'_>, targets: &[Arc<Queue>]) {
-        let (stats, now_ms) = (&self.shared.stats, self.shared.clock.monotonic_ms());
-        let mut last: Vec<(&Arc<Queue>, i64)> = Vec::new();
-        for (result, queue) in batch.results().iter().zip(targets).rev() {
-            let Ok(appended) = result else { continue };
-            stats.stored(queue.topic(), 1, appended.len as u64, now_ms);
-            // The last one of a queue speaks for those before it.
-            if !last.iter().any(|(one, _)| Arc::ptr_eq(one, queue)) {
-                last.push((queue, appended.end()));
-            }
-        }
-        let safe = self.shared.store.watermarks().safe();
-        for (queue, log_end) in last.into_iter().rev() {
-            if log_end <= safe {
-                self.shared.announce(queue, None);
-                continue;
-            }
-            self.news.push_back(News {
-                log_end,
-                queue: Arc::clone(queue),
-            });
-        }
+        self.news.tell(&shared, &batch, &targets);
+        Moved::of(&staged, &batch)
     }
 
     /// Makes everything that was delivered durable and notes it, so that the next start delivers
@@ -330,35 +271,4 @@ fn stage<'a>(
         )
         .map_err(|error| error.to_string())?;
     Ok(queue)
-}
-
-/// What became of the entries of which `staged` tells whether they are in the batch.
-fn outcome(staged: &[bool], batch: &AppendBatch<'_>) -> Moved {
-    let mut moved = Moved::default();
-    let mut results = batch.results().iter();
-    for &staged in staged {
-        if staged {
-            match results.next() {
-                Some(Ok(appended)) => moved.log_end = Some(appended.end()),
-                Some(Err(error)) if can_be_retried(error) => {
-                    moved.failure = Some(error.clone());
-                    break;
-                }
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a delayed message is passed over");
-                }
-                None => break,
-            }
-        }
-        moved.count += 1;
-    }
-    moved
-}
-
-/// Whether a later try can succeed.
-fn can_be_retried(error: &AppendError) -> bool {
-    match error {
-        AppendError::TooLarge | AppendError::Illegal(_) => false,
-        AppendError::Store(kind) => *kind != ErrorKind::Invalid,
-    }
 }

@@ -80,6 +80,29 @@ impl<'a> DueMessage<'a> {
         })
     }
 
+    /// Notes when the timer took the message and when it lets it go (ms since the epoch), and how
+    /// often it was put back; where there is no room for it, nothing is noted.
+    pub(crate) fn stamp(&mut self, enqueued_ms: i64, dequeued_ms: i64, rolls: Option<i64>) {
+        let mut stamps = vec![
+            (names::TIMER_ENQUEUE_MS, enqueued_ms),
+            (names::TIMER_DEQUEUE_MS, dequeued_ms),
+        ];
+        stamps.extend(rolls.map(|rolls| (names::TIMER_ROLL_TIMES, rolls)));
+        let replaced: Vec<&str> = stamps.iter().map(|stamp| stamp.0).collect();
+        let mut kept = Vec::with_capacity(self.properties.len() + 96);
+        properties::remove_all(&self.properties, &replaced, &mut kept);
+        let mut stamped = PropertiesBuilder::from_text(&kept);
+        for (name, value) in stamps {
+            if stamped.push(name, &value.to_string()).is_err() {
+                return;
+            }
+        }
+        let stamped = stamped.into_bytes();
+        if stamped.len() <= i16::MAX.unsigned_abs().into() {
+            self.properties = Cow::Owned(stamped);
+        }
+    }
+
     /// The body, as it is stored.
     #[must_use]
     pub(crate) fn body(&self) -> &'a [u8] {

@@ -28,9 +28,11 @@ use crate::protocol::body::group::GroupTable;
 use crate::protocol::body::kv_table::KvTable;
 use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use crate::protocol::body::request_mode::RequestModeTable;
+use crate::protocol::body::timer::TimerMetrics;
 use crate::protocol::body::topic::{TopicAndMappingTable, TopicConfig};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
+use crate::store::timer::TimerCheckpoint;
 
 use offsets::OffsetMerge;
 use schedule::{Absent, Schedule};
@@ -99,6 +101,8 @@ pub(crate) struct SlaveSync {
     absent: Absent,
     /// How far the master has delivered delayed messages, and what this log must have first.
     delays: Option<(i64, Bytes)>,
+    /// The same of its timer.
+    timer: Option<(i64, TimerCheckpoint)>,
     rounds: u32,
     failing: bool,
     was_alive: bool,
@@ -132,6 +136,7 @@ impl SlaveSync {
             offsets: OffsetMerge::default(),
             absent: Absent::default(),
             delays: None,
+            timer: None,
             rounds: 0,
             failing: false,
             was_alive: true,
@@ -474,25 +479,55 @@ impl SlaveSync {
         file.save(&body)
     }
 
+    /// The master's timer is told of likewise: what it has delivered has to be in this log first.
     fn sync_timer_checkpoint(&mut self, master: &str) -> Result<()> {
-        let body = match self.ask(master, RequestCode::GET_TIMER_CHECK_POINT) {
-            // A master without timers says so with an error.
-            Ok(None) => return Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::Remote(_)) => return Ok(()),
-            Ok(Some(body)) => body,
-            Err(error) => return Err(error),
+        if self.timer.is_none() {
+            self.timer = self.ask_timer_checkpoint(master)?;
+        }
+        let log_end = self.shared.store.watermarks().appended();
+        if let Some((_, theirs)) = self.timer.take_if(|(needed, _)| *needed <= log_end) {
+            self.files().take_timer_checkpoint(&theirs)?;
+        }
+        Ok(())
+    }
+
+    /// The master's timer checkpoint, if it is news, and the log that it needs.
+    fn ask_timer_checkpoint(&self, master: &str) -> Result<Option<(i64, TimerCheckpoint)>> {
+        let code = RequestCode::GET_TIMER_CHECK_POINT;
+        let Some(body) = self.ask_timer(master, code)? else {
+            return Ok(None);
         };
-        self.files().take_timer_checkpoint(&body)
+        let Some(theirs) = TimerCheckpoint::decode(&body) else {
+            return Err(malformed(master, "a timer checkpoint is too short"));
+        };
+        let own = self.files().load_timer_checkpoint();
+        let is_known = (own.read_ms, own.master_queue_offset, own.version)
+            == (theirs.read_ms, theirs.master_queue_offset, theirs.version);
+        if is_known || theirs.version.is_older_than(&own.version) {
+            return Ok(None);
+        }
+        let log_end = number(&self.runtime_info(master)?, MAX_OFFSET);
+        Ok(Some((log_end.unwrap_or(0), theirs)))
     }
 
     fn sync_timer_metrics(&mut self, master: &str) -> Result<()> {
-        let body = match self.ask(master, RequestCode::GET_TIMER_METRICS) {
-            Ok(None) => return Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::Remote(_)) => return Ok(()),
-            Ok(Some(body)) => body,
-            Err(error) => return Err(error),
+        let Some(body) = self.ask_timer(master, RequestCode::GET_TIMER_METRICS)? else {
+            return Ok(());
         };
-        self.files().take_timer_metrics(&body)
+        let theirs = TimerMetrics::decode(&body).map_err(|e| malformed(master, e))?;
+        let own = self.files().load_timer_metrics();
+        if theirs == own || theirs.data_version.is_older_than(&own.data_version) {
+            return Ok(());
+        }
+        self.files().save_timer_metrics(&theirs)
+    }
+
+    /// What the master says of its timer; `None` when it has none, which it says with an error.
+    fn ask_timer(&self, master: &str, code: RequestCode) -> Result<Option<Bytes>> {
+        match self.ask(master, code) {
+            Err(error) if matches!(error.kind(), ErrorKind::Remote(_)) => Ok(None),
+            answer => answer,
+        }
     }
 
     fn files(&self) -> &Files {

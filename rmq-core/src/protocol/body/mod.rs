@@ -30,6 +30,7 @@ pub mod register;
 pub mod request_mode;
 pub mod reset_offset;
 pub mod route;
+pub mod timer;
 pub mod topic;
 pub mod topic_list;
 pub mod topic_stats;

@@ -65,9 +65,8 @@ pub(super) fn process(context: &Context<'_>, request: &Command) -> Answer {
         RequestCode::SET_MESSAGE_REQUEST_MODE => group::set_request_mode(shared, request),
         RequestCode::GET_ALL_DELAY_OFFSET => replication::delay_offsets(shared, request),
         RequestCode::GET_ALL_MESSAGE_REQUEST_MODE => replication::request_modes(shared, request),
-        RequestCode::GET_TIMER_CHECK_POINT | RequestCode::GET_TIMER_METRICS => {
-            replication::no_timer()
-        }
+        RequestCode::GET_TIMER_CHECK_POINT => replication::timer_checkpoint(shared, request),
+        RequestCode::GET_TIMER_METRICS => replication::timer_metrics(shared, request),
         RequestCode::GET_BROKER_HA_STATUS => replication::ha_status(shared, request),
         RequestCode::EXCHANGE_BROKER_HA_INFO => replication::exchange_ha_info(shared, request),
         RequestCode::NOTIFY_MIN_BROKER_ID_CHANGE => {

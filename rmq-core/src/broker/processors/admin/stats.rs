@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::broker::clients::Member;
-use crate::broker::names::SCHEDULE_TOPIC;
+use crate::broker::names::{SCHEDULE_TOPIC, TIMER_TOPIC};
 use crate::broker::reply::{Answer, Refusal, success};
 use crate::broker::shared::Shared;
 use crate::protocol::body::connection::{
@@ -56,8 +56,31 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
     ] {
         put(row, none.to_owned());
     }
+    for (row, value) in timer_rows(shared) {
+        put(row, value.to_string());
+    }
     put("controlThreadQueueSize", shared.control.len().to_string());
     Ok(Some(success(request).with_body(KvTable { table }.encode())))
+}
+
+/// How far the timer is behind, in seconds and in messages that it has not looked at, and how many
+/// messages wait on its wheel. It delivers with every turn, so there is no rate to tell.
+fn timer_rows(shared: &Shared) -> [(&'static str, i64); 3] {
+    let (timer, now_ms) = (&shared.timer, shared.clock.wall_ms());
+    let tick_ms = shared.config().store.timer_tick_ms.cast_signed();
+    let first_ms = timer.first_ms(tick_ms).unwrap_or(now_ms);
+    let queue = shared.store.find_queue(TIMER_TOPIC, 0);
+    let end = queue.map_or(0, |queue| queue.next_offset());
+    let unseen = if shared.is_master() {
+        end - timer.next_offset()
+    } else {
+        0
+    };
+    [
+        ("timerReadBehind", (now_ms - first_ms).max(0) / 1000),
+        ("timerOffsetBehind", unseen.max(0)),
+        ("timerCongestNum", timer.waiting()),
+    ]
 }
 
 fn counters(shared: &Shared, table: &mut BTreeMap<String, String>) {
