@@ -43,7 +43,11 @@ fn run_suite(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) {
 
 fn run_once(name: &str, suite: impl Fn(&Cluster, &Workspace) -> Command) -> (bool, String) {
     let workspace = Workspace::new();
-    let mut settings = vec![SHORT_DELAYS, ("enablePropertyFilter", "true")];
+    let mut settings = vec![
+        SHORT_DELAYS,
+        ("enablePropertyFilter", "true"),
+        ("recallMessageEnable", "true"),
+    ];
     settings.extend(SHORT_TRANSACTIONS);
     let cluster = Cluster::start(Maker::under_test(), &workspace, &settings);
     let mut command = suite(&cluster, &workspace);

@@ -36,6 +36,7 @@ public final class Suite {
         all.addAll(RetryScenarios.all());
         all.addAll(TransactionScenarios.all());
         all.addAll(DelayScenarios.all());
+        all.addAll(TimerScenarios.all());
         all.addAll(RequestScenarios.all());
         all.addAll(SendScenarios.all());
         all.addAll(BodyScenarios.all());

@@ -5,6 +5,10 @@ import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.common.protocol.header.QueryConsumerOffsetRequestHeader;
@@ -15,7 +19,31 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** What differs in name between the 4.x clients and the other line. */
 final class Line {
+    /** Whether the client can recall messages. */
+    static final boolean RECALLS = false;
+
     private Line() {}
+
+    static void deliverAt(Message message, long millis) {
+        MessageAccessor.putProperty(message, "TIMER_DELIVER_MS", String.valueOf(millis));
+    }
+
+    static void delayMillis(Message message, long millis) {
+        MessageAccessor.putProperty(message, "TIMER_DELAY_MS", String.valueOf(millis));
+    }
+
+    static void delaySeconds(Message message, long seconds) {
+        MessageAccessor.putProperty(message, "TIMER_DELAY_SEC", String.valueOf(seconds));
+    }
+
+    static String recallHandle(SendResult sent) {
+        return null;
+    }
+
+    static String recall(DefaultMQProducer producer, String topic, String handle)
+        throws Exception {
+        throw new UnsupportedOperationException("recall of " + handle + " in " + topic);
+    }
 
     /** Scenarios of what only the other line has: none. */
     static List<Scenario> scenarios() {

@@ -5,6 +5,9 @@ import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
@@ -15,7 +18,31 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** What differs in name between the 5.x clients and the other line. */
 final class Line {
+    /** Whether the client can recall messages. */
+    static final boolean RECALLS = true;
+
     private Line() {}
+
+    static void deliverAt(Message message, long millis) {
+        message.setDeliverTimeMs(millis);
+    }
+
+    static void delayMillis(Message message, long millis) {
+        message.setDelayTimeMs(millis);
+    }
+
+    static void delaySeconds(Message message, long seconds) {
+        message.setDelayTimeSec(seconds);
+    }
+
+    static String recallHandle(SendResult sent) {
+        return sent.getRecallHandle();
+    }
+
+    static String recall(DefaultMQProducer producer, String topic, String handle)
+        throws Exception {
+        return producer.recallMessage(topic, handle);
+    }
 
     /** Scenarios of what only this line has. */
     static List<Scenario> scenarios() {
