@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::broker::names;
 use crate::broker::shared::Shared;
-use crate::broker::stats::Item;
+use crate::broker::stats::{Counted, Item};
 use crate::protocol::body::topic::TopicConfig;
 use crate::store::Queue;
 
@@ -28,15 +28,15 @@ impl CachedTopic {
             .max(self.config.read_queue_nums)
     }
 
-    /// Counts messages that were stored in the topic, of so many bytes in all.
-    pub(crate) fn count_stored(&mut self, shared: &Shared, messages: u64, bytes: u64) {
+    /// Counts messages that were stored in the topic.
+    pub(crate) fn count_stored(&mut self, shared: &Shared, counted: Counted) {
         let name = &self.config.topic_name;
         let (item, is_system) = self.counter.get_or_insert_with(|| {
             let now_ms = shared.clock.monotonic_ms();
             let item = shared.stats.items.topic(name, now_ms);
             (item, names::is_system_topic(name))
         });
-        shared.stats.stored_with(item, *is_system, messages, bytes);
+        shared.stats.stored_with(item, *is_system, counted);
     }
 
     /// The queue; `queue_id` must be below `queue_limit` and not negative.

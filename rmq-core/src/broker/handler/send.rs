@@ -15,6 +15,7 @@ use crate::broker::processors;
 use crate::broker::reply::Refusal;
 use crate::broker::schedule::DelayLevel;
 use crate::broker::shared::Shared;
+use crate::broker::stats::Counted;
 use crate::broker::topics::PERM_WRITE;
 use crate::config::BrokerRole;
 use crate::config::broker::BrokerConfig;
@@ -31,7 +32,7 @@ use crate::protocol::message::record::NewRecord;
 use crate::protocol::request::Reply;
 use crate::protocol::request::query::RecallMessageResponse;
 use crate::protocol::request::send::{SendRequest, SendResponse, fast};
-use crate::store::{AppendBatch, AppendError, Appended, Queue};
+use crate::store::{AppendBatch, AppendError, Queue};
 
 /// What a reply needs of a staged request.
 pub(super) struct StagedSend {
@@ -508,7 +509,6 @@ impl DataHandler {
             let Some(Ok(last)) = results.last() else {
                 continue;
             };
-            self.count_stored(send, results);
             if let Some(level) = send.delay {
                 self.shared.schedule.appended(level);
             }
@@ -545,6 +545,7 @@ impl DataHandler {
                 });
             parked = true;
         }
+        self.count_stored(&staged, batch);
         self.stage.staged = staged;
         if parked {
             self.shared.set_parked(self.index, true);
@@ -553,14 +554,28 @@ impl DataHandler {
         }
     }
 
-    fn count_stored(&mut self, send: &StagedSend, results: &[Result<Appended, AppendError>]) {
-        let lens = results.iter().flatten().map(|one| one.len as u64);
-        let (count, bytes) = (send.count as u64, lens.sum());
-        let (shared, topic) = (&self.shared, send.queue.topic());
-        match self.topics.get(shared, topic) {
-            Some(topic) => topic.count_stored(shared, count, bytes),
-            // Deleted meanwhile: the broker's own totals have it.
-            None => shared.stats.stored_elsewhere(count, bytes),
+    /// Counts what was stored, each run of messages of one topic at once.
+    fn count_stored(&mut self, staged: &[StagedSend], batch: &AppendBatch<'_>) {
+        for run in staged.chunk_by(|one, next| one.queue.topic() == next.queue.topic()) {
+            let mut counted = Counted::default();
+            for send in run {
+                let results = &batch.results()[send.first..send.first + send.count];
+                if results.iter().all(Result::is_ok) {
+                    let lens = results.iter().flatten().map(|one| one.len as u64);
+                    counted.bytes += lens.sum::<u64>();
+                    counted.messages += send.count as u64;
+                    counted.events += 1;
+                }
+            }
+            let shared = &self.shared;
+            match self.topics.get(shared, run[0].queue.topic()) {
+                _ if counted.events == 0 => {}
+                Some(topic) => topic.count_stored(shared, counted),
+                // Deleted meanwhile: the broker's own totals have it.
+                None => shared
+                    .stats
+                    .stored_elsewhere(counted.messages, counted.bytes),
+            }
         }
     }
 }

@@ -136,6 +136,17 @@ impl History {
     }
 }
 
+/// What is added to a counter at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Messages.
+    pub(crate) messages: u64,
+    /// Their bytes in the log.
+    pub(crate) bytes: u64,
+    /// The requests that brought or took them.
+    pub(crate) events: u64,
+}
+
 /// One counter.
 #[derive(Debug)]
 pub(crate) struct Item {
@@ -155,11 +166,16 @@ impl Item {
         }
     }
 
-    /// Counts one event that brought so many messages of so many bytes in all.
-    pub(crate) fn add(&self, messages: u64, bytes: u64) {
+    /// Counts messages.
+    pub(crate) fn add(&self, counted: Counted) {
+        self.messages.fetch_add(counted.messages, Ordering::Relaxed);
+        self.bytes.fetch_add(counted.bytes, Ordering::Relaxed);
+        self.events.fetch_add(counted.events, Ordering::Relaxed);
+    }
+
+    /// Counts messages where their number is all that is asked for.
+    pub(crate) fn add_messages(&self, messages: u64) {
         self.messages.fetch_add(messages, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.events.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many messages were counted.
@@ -200,20 +216,15 @@ fn of_group(table: &ByGroup, topic: &str, group: &str) -> Option<Arc<Item>> {
     table.read().get(topic)?.get(group).cloned()
 }
 
-fn count_for_group(
-    table: &ByGroup,
-    (topic, group): (&str, &str),
-    (messages, bytes): (u64, u64),
-    now_ms: i64,
-) {
+fn count_for_group(table: &ByGroup, (topic, group): (&str, &str), counted: Counted, now_ms: i64) {
     if let Some(item) = of_group(table, topic, group) {
-        return item.add(messages, bytes);
+        return item.add(counted);
     }
     let mut topics = table.write();
     let groups = topics.entry(topic.to_owned()).or_default();
     let item = groups.entry(group.to_owned());
     item.or_insert_with(|| Arc::new(Item::new(now_ms)))
-        .add(messages, bytes);
+        .add(counted);
 }
 
 /// The counters of a broker. Every method may be called from any thread.
@@ -266,13 +277,18 @@ impl Items {
     }
 
     /// Counts what a group was given of a topic by one pull.
-    pub(crate) fn group_got(&self, topic: &str, group: &str, counted: (u64, u64), now_ms: u64) {
+    pub(crate) fn group_got(&self, topic: &str, group: &str, counted: Counted, now_ms: u64) {
         count_for_group(&self.got, (topic, group), counted, signed(now_ms));
     }
 
     /// Counts a message that a group sent back to a topic.
     pub(crate) fn sent_back(&self, topic: &str, group: &str, bytes: u64, now_ms: u64) {
-        count_for_group(&self.sent_back, (topic, group), (1, bytes), signed(now_ms));
+        let counted = Counted {
+            messages: 1,
+            bytes,
+            events: 1,
+        };
+        count_for_group(&self.sent_back, (topic, group), counted, signed(now_ms));
     }
 
     /// Forgets what was counted of a topic.
@@ -379,6 +395,14 @@ mod tests {
 
     const CLUSTER: &str = "c";
 
+    fn one_event(messages: u64, bytes: u64) -> Counted {
+        Counted {
+            messages,
+            bytes,
+            events: 1,
+        }
+    }
+
     fn find(items: &Items, name: &str, key: &str, clock: &ManualClock) -> Option<BrokerStatsData> {
         items.find((name, key), CLUSTER, clock.monotonic_ms())
     }
@@ -398,7 +422,7 @@ mod tests {
         let items = Items::new(clock.monotonic_ms());
         assert_eq!(find(&items, names::TOPIC_PUT_NUMS, "T", &clock), None);
         let item = items.topic("T", clock.monotonic_ms());
-        pass(&items, &clock, 26 * 3600, |_| item.add(4, 400));
+        pass(&items, &clock, 26 * 3600, |_| item.add(one_event(4, 400)));
         let nums = find(&items, names::TOPIC_PUT_NUMS, "T", &clock).unwrap();
         for (span, seconds) in [
             (nums.stats_minute, 50..=60),
@@ -418,7 +442,7 @@ mod tests {
     fn a_burst_leaves_the_minute_then_the_hour_then_the_day() {
         let clock = ManualClock::new(0);
         let items = Items::new(clock.monotonic_ms());
-        let burst = || items.group_got("T", "g", (100, 5000), clock.monotonic_ms());
+        let burst = || items.group_got("T", "g", one_event(100, 5000), clock.monotonic_ms());
         burst();
         let sums = || {
             let data = find(&items, names::GROUP_GET_NUMS, "T@g", &clock).unwrap();
@@ -444,7 +468,7 @@ mod tests {
         let items = Items::new(clock.monotonic_ms());
         let item = items.topic("T", clock.monotonic_ms());
         clock.advance(std::time::Duration::from_secs(40 * 3600));
-        item.add(7, 70);
+        item.add(one_event(7, 70));
         items.sample(clock.monotonic_ms());
         let data = find(&items, names::TOPIC_PUT_NUMS, "T", &clock).unwrap();
         assert_eq!(data.stats_day.sum, 7);
@@ -458,12 +482,12 @@ mod tests {
         let clock = ManualClock::new(0);
         let items = Items::new(clock.monotonic_ms());
         let now_ms = clock.monotonic_ms();
-        items.topic("T", now_ms).add(1, 10);
+        items.topic("T", now_ms).add(one_event(1, 10));
         for (topic, group) in [("T", "g"), ("T", "h"), ("U", "g")] {
-            items.group_got(topic, group, (2, 20), now_ms);
+            items.group_got(topic, group, one_event(2, 20), now_ms);
         }
         items.sent_back("V", "g", 30, now_ms);
-        items.broker_put.add(1, 10);
+        items.broker_put.add_messages(1);
         let there = |name: &str, key: &str| find(&items, name, key, &clock).is_some();
         assert!(there(names::SNDBCK_PUT_NUMS, "V@g"));
         assert!(there(names::BROKER_PUT_NUMS, CLUSTER));
@@ -484,7 +508,7 @@ mod tests {
         let clock = ManualClock::new(0);
         let items = Items::new(clock.monotonic_ms());
         let item = items.topic("T", clock.monotonic_ms());
-        pass(&items, &clock, 30 * 3600, |_| item.add(1, 1));
+        pass(&items, &clock, 30 * 3600, |_| item.add(one_event(1, 1)));
         let history = item.history.lock();
         assert_eq!(history.spans.each_ref().map(VecDeque::len), [6, 6, 24]);
     }

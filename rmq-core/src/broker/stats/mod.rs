@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::broker::names;
-pub(crate) use items::{Item, Items};
+pub(crate) use items::{Counted, Item, Items};
 
 /// Sampling period of the rates.
 pub(crate) const SAMPLE_INTERVAL_MS: u64 = 1_000;
@@ -136,16 +136,21 @@ impl Stats {
 
     /// Counts messages that were stored in a topic, of so many bytes in all.
     pub(crate) fn stored(&self, topic: &str, messages: u64, bytes: u64, now_ms: u64) {
+        let counted = Counted {
+            messages,
+            bytes,
+            events: 1,
+        };
         let item = self.items.topic(topic, now_ms);
-        self.stored_with(&item, names::is_system_topic(topic), messages, bytes);
+        self.stored_with(&item, names::is_system_topic(topic), counted);
     }
 
     /// The same where the topic's counter is at hand.
-    pub(crate) fn stored_with(&self, item: &Item, is_system: bool, messages: u64, bytes: u64) {
-        self.stored_elsewhere(messages, bytes);
-        item.add(messages, bytes);
+    pub(crate) fn stored_with(&self, item: &Item, is_system: bool, counted: Counted) {
+        self.stored_elsewhere(counted.messages, counted.bytes);
+        item.add(counted);
         if !is_system {
-            self.items.user_put.add(messages, bytes);
+            self.items.user_put.add_messages(counted.messages);
         }
     }
 
@@ -155,20 +160,25 @@ impl Stats {
             .put_messages
             .fetch_add(messages, Ordering::Relaxed);
         self.totals.put_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.items.broker_put.add(messages, bytes);
+        self.items.broker_put.add_messages(messages);
     }
 
     /// Counts messages that a pull handed out, of so many bytes in all.
     pub(crate) fn handed_out(&self, topic: &str, group: &str, counted: (u64, u64), now_ms: u64) {
         let (messages, bytes) = counted;
+        let counted = Counted {
+            messages,
+            bytes,
+            events: 1,
+        };
         self.totals.get_found.fetch_add(1, Ordering::Relaxed);
         self.totals
             .get_messages
             .fetch_add(messages, Ordering::Relaxed);
         self.items.group_got(topic, group, counted, now_ms);
-        self.items.broker_got.add(messages, bytes);
+        self.items.broker_got.add_messages(messages);
         if !names::is_system_topic(topic) {
-            self.items.user_got.add(messages, bytes);
+            self.items.user_got.add_messages(messages);
         }
     }
 
