@@ -12,7 +12,7 @@ use super::lookup::Lookup;
 use super::options::ClientOptions;
 use super::routes::{RouteTable, TopicRoute};
 use super::runtime::{Runtime, lane_address};
-use super::wait::Pending;
+use super::wait::{Pending, Slot};
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::PushedRequest;
 use crate::protocol::body::heartbeat::{ConsumerData, HeartbeatData, ProducerData};
@@ -30,6 +30,15 @@ pub(crate) trait Member: Send + Sync {
 
     /// A broker asks for something. Called by the event loop: must not block.
     fn asked(&self, request: PushedRequest);
+
+    /// A route is another than before. Called by the event loop: must not block.
+    fn routes_changed(&self) {}
+}
+
+/// What has things done again and again until it is over.
+pub(crate) trait Repeats: Send + Sync + 'static {
+    fn runtime(&self) -> &Runtime;
+    fn is_over(&self) -> bool;
 }
 
 pub(crate) type RouteDone = Box<dyn FnOnce(Result<Arc<TopicRoute>>) + Send>;
@@ -121,6 +130,25 @@ impl Instance {
         self.runtime.net.oneway(&address, request)
     }
 
+    /// Sends a request to a broker over this handle's connection and waits for the answer.
+    pub(crate) fn call(&self, broker: &str, request: Command) -> Result<Command> {
+        let address = lane_address(broker, self.lane);
+        let timeout = self.request_timeout();
+        self.runtime.net.call(&address, request, timeout)
+    }
+
+    /// The address of a broker's member of this id, with that id; else the master's, else that of
+    /// any slave.
+    pub(crate) fn broker(&self, broker_name: &str, id: i64) -> Result<(String, i64)> {
+        let routes = self.routes.lock();
+        let found = routes.broker(broker_name, id);
+        let owned = |(address, id): (&str, i64)| (address.to_owned(), id);
+        found.map(owned).ok_or_else(|| {
+            let context = format!("the broker {broker_name} is not known");
+            Error::new(ErrorKind::NotFound, "find broker", context)
+        })
+    }
+
     /// The address of a broker's master.
     pub(crate) fn master(&self, broker_name: &str) -> Result<String> {
         let routes = self.routes.lock();
@@ -151,6 +179,20 @@ impl Instance {
         }
     }
 
+    /// The route of a topic; waits for a nameserver if it is not known.
+    pub(crate) fn route_now(self: &Arc<Self>, topic: &str) -> Result<Arc<TopicRoute>> {
+        let slot = Slot::new();
+        let filled = slot.clone();
+        self.route(topic, Box::new(move |route| filled.put(route)));
+        // Each nameserver is asked at most once.
+        let servers = u32::try_from(self.nameservers.len()).unwrap_or(u32::MAX);
+        let patience = self.request_timeout().saturating_mul(servers);
+        slot.take(patience).unwrap_or_else(|| {
+            let context = format!("no nameserver said where {topic} is within {patience:?}");
+            Err(Error::new(ErrorKind::Timeout, "get route", context))
+        })
+    }
+
     /// Whether the route of a topic is there.
     pub(crate) fn knows(&self, topic: &str) -> bool {
         self.routes.lock().get(topic, self.runtime.now()).is_some()
@@ -175,7 +217,10 @@ impl Instance {
             Ok(route) => {
                 let changed = self.routes.lock().put(topic, route, now);
                 if changed {
-                    self.greet_new();
+                    self.greet_where(&|known, address| !known.contains(address), None);
+                    if let Some(member) = self.member.get().and_then(Weak::upgrade) {
+                        member.routes_changed();
+                    }
                 }
                 Ok(self.routes.lock().get(topic, now))
             }
@@ -196,18 +241,23 @@ impl Instance {
         }
     }
 
-    /// Tells brokers of this client that do not know of it.
-    fn greet_new(self: &Arc<Self>) {
-        let known = self.greeted.lock().clone();
-        self.greet_where(|address| !known.contains(address));
-    }
-
     /// Tells every broker that this client lives.
     pub(crate) fn greet(self: &Arc<Self>) {
-        self.greet_where(|_| true);
+        self.greet_where(&|_, _| true, None);
     }
 
-    fn greet_where(self: &Arc<Self>, wanted: impl Fn(&str) -> bool) {
+    /// Tells every broker of this client and waits for the answers. Blocks.
+    pub(crate) fn greet_now(self: &Arc<Self>) {
+        let pending = Arc::new(Pending::default());
+        self.greet_where(&|_, _| true, Some(&pending));
+        pending.wait_none(self.request_timeout());
+    }
+
+    fn greet_where(
+        self: &Arc<Self>,
+        wanted: &dyn Fn(&BTreeSet<String>, &String) -> bool,
+        pending: Option<&Arc<Pending>>,
+    ) {
         let Some(member) = self.member.get().and_then(Weak::upgrade) else {
             return;
         };
@@ -223,22 +273,34 @@ impl Instance {
             consumers,
             ..HeartbeatData::default()
         };
-        for address in addresses.iter().filter(|address| wanted(address)) {
+        let known = self.greeted.lock().clone();
+        for address in addresses.iter().filter(|address| wanted(&known, address)) {
             let request = Command::bare_request(RequestCode::HEART_BEAT).with_body(data.encode());
             self.greeted.lock().insert(address.clone());
             let (instance, broker) = (Arc::downgrade(self), address.clone());
+            let answered = pending.cloned();
+            if let Some(pending) = pending {
+                pending.enter(usize::MAX);
+            }
             self.call_async(address, request, self.request_timeout(), move |answer| {
-                let wrong = match answer {
-                    Ok(answer) if answer.response_code() == ResponseCode::SUCCESS => return,
-                    Ok(answer) => answer.remark.unwrap_or_default(),
-                    Err(error) => error.to_string(),
-                };
-                tracing::debug!(%broker, wrong, "a heartbeat was not taken");
                 if let Some(instance) = instance.upgrade() {
-                    instance.greeted.lock().remove(&broker);
+                    instance.greeted_by(&broker, answer);
+                }
+                if let Some(answered) = answered {
+                    answered.leave();
                 }
             });
         }
+    }
+
+    fn greeted_by(&self, broker: &str, answer: Result<Command>) {
+        let wrong = match answer {
+            Ok(answer) if answer.response_code() == ResponseCode::SUCCESS => return,
+            Ok(answer) => answer.remark.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        tracing::debug!(%broker, wrong, "a heartbeat was not taken");
+        self.greeted.lock().remove(broker);
     }
 
     /// Takes leave of every broker and ends the connections of this handle, within `deadline`. A
@@ -292,18 +354,28 @@ impl Instance {
     }
 }
 
-/// Has `act` done now and every `interval`, until the instance is closed or gone.
-fn repeat(instance: &Arc<Instance>, interval: Duration, act: fn(&Arc<Instance>)) {
-    fn again(instance: &Weak<Instance>, interval: Duration, act: fn(&Arc<Instance>)) {
-        let Some(instance) = instance.upgrade().filter(|instance| !instance.is_closed()) else {
+impl Repeats for Instance {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_closed()
+    }
+}
+
+/// Has `act` done now and every `interval`, until its owner is over or gone.
+pub(crate) fn repeat<T: Repeats>(owner: &Arc<T>, interval: Duration, act: fn(&Arc<T>)) {
+    fn again<T: Repeats>(owner: &Weak<T>, interval: Duration, act: fn(&Arc<T>)) {
+        let Some(owner) = owner.upgrade().filter(|owner| !owner.is_over()) else {
             return;
         };
-        act(&instance);
-        let weak = Arc::downgrade(&instance);
+        act(&owner);
+        let weak = Arc::downgrade(&owner);
         let next = move || again(&weak, interval, act);
-        instance.runtime.work.run_after(interval, next);
+        owner.runtime().work.run_after(interval, next);
     }
-    again(&Arc::downgrade(instance), interval, act);
+    again(&Arc::downgrade(owner), interval, act);
 }
 
 /// `address@instance`, and `@unit` if there is one, as brokers show it.

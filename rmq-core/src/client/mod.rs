@@ -1,5 +1,6 @@
 //! L5: the client side of the protocol.
 
+pub mod consumer;
 mod instance;
 mod lookup;
 mod names;
@@ -11,12 +12,16 @@ mod runtime;
 mod scheduler;
 mod wait;
 
+pub use consumer::{
+    Allocation, ConsumeStatus, ConsumerOptions, PullConsumer, PushConsumer, StartFrom, Subscription,
+};
 pub use options::ClientOptions;
 pub use producer::{
     Producer, ProducerOptions, SendOptions, SendResult, Target, TransactionState, reply_to,
 };
 pub use raw::SendStatus;
 
+pub use crate::protocol::body::heartbeat::MessageModel;
 pub use crate::protocol::body::message_queue::MessageQueue;
 pub use crate::protocol::message::sysflag::Compression;
 pub use crate::protocol::message::user::{Message, ReceivedMessage};

@@ -8,6 +8,8 @@ pub(crate) const AUTO_CREATE_TOPIC: &str = "TBW102";
 pub(crate) const TOPIC_MAX_CHARS: usize = 127;
 /// Longest name of a group.
 pub(crate) const GROUP_MAX_CHARS: usize = 255;
+/// Prefix of the topic that messages of a group come back by.
+pub(crate) const RETRY_PREFIX: &str = "%RETRY%";
 /// Topics that only a broker writes.
 const NO_SEND_TOPICS: [&str; 6] = [
     "SCHEDULE_TOPIC_XXXX",
@@ -34,9 +36,19 @@ fn check(what: &str, name: &str, max_chars: usize) -> Result<()> {
     Err(Error::new(ErrorKind::Invalid, "check name", context))
 }
 
+/// The topic that messages of a group come back by.
+pub(crate) fn retry_topic(group: &str) -> String {
+    format!("{RETRY_PREFIX}{group}")
+}
+
+/// Whether this can be the name of a topic.
+pub(crate) fn check_topic(topic: &str) -> Result<()> {
+    check("topic", topic, TOPIC_MAX_CHARS)
+}
+
 /// Whether messages may be sent to this topic.
 pub(crate) fn check_send_topic(topic: &str) -> Result<()> {
-    check("topic", topic, TOPIC_MAX_CHARS)?;
+    check_topic(topic)?;
     if NO_SEND_TOPICS.contains(&topic) {
         let context = format!("clients may not send to the topic {topic}");
         return Err(Error::new(ErrorKind::Invalid, "check name", context));

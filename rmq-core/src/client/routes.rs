@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::body::route::TopicRouteData;
 
+const READ: i32 = 4;
 const WRITE: i32 = 2;
 const MASTER: i64 = 0;
 /// Topics that nobody used for this long are forgotten.
@@ -52,6 +53,19 @@ impl TopicRoute {
             queues.write_queue_nums = nums;
         }
         Self::new(topic, data)
+    }
+
+    /// Queues that messages are read from.
+    pub(crate) fn readable(&self, topic: &str) -> Vec<MessageQueue> {
+        let open = self.data.queues.iter().filter(|q| q.perm & READ != 0);
+        open.flat_map(|q| queues(topic, &q.broker_name, q.read_queue_nums))
+            .collect()
+    }
+
+    /// The brokers that have the topic.
+    pub(crate) fn broker_names(&self) -> Vec<String> {
+        let brokers = self.data.brokers.iter();
+        brokers.map(|broker| broker.broker_name.clone()).collect()
     }
 }
 
@@ -187,6 +201,15 @@ impl RouteTable {
         self.brokers.get(broker)?.get(&MASTER).map(String::as_str)
     }
 
+    /// The address of a broker's member of this id, with that id; else the master's, else that of
+    /// any slave.
+    pub(crate) fn broker(&self, name: &str, id: i64) -> Option<(&str, i64)> {
+        let members = self.brokers.get(name)?;
+        let exact = members.get_key_value(&id);
+        let (id, address) = exact.or_else(|| members.first_key_value())?;
+        Some((address, *id))
+    }
+
     /// Every address, or those of masters.
     pub(crate) fn addresses(&self, masters_only: bool) -> BTreeSet<String> {
         let all = self.brokers.values().flatten();
@@ -245,6 +268,8 @@ mod tests {
         let mut ordered = data(&[("a", 6, &[0])]);
         ordered.order_topic_conf = Some("b:2;a:1;x".to_owned());
         assert_eq!(shown(&TopicRoute::new("T", ordered).writable), "b0 b1 a0");
+        assert_eq!(shown(&route.readable("T")), "a0 a1 a2 b0 b1 b2 c0 c1 c2");
+        assert_eq!(route.broker_names(), ["a", "b", "c", "d"]);
         let inherited = TopicRoute::inherited("T", data(&[("a", 6, &[0])]), 1);
         assert_eq!(shown(&inherited.writable), "a0");
     }
@@ -264,6 +289,9 @@ mod tests {
         );
         assert_eq!(table.due(36 * S), ["T"]);
         assert_eq!(table.master("a"), Some("a:0"));
+        assert_eq!(table.broker("a", 1), Some(("a:1", 1)));
+        assert_eq!(table.broker("a", 2), Some(("a:0", 0)));
+        assert_eq!(table.broker("b", 0), None);
         assert_eq!(table.addresses(false).len(), 2);
         assert_eq!(table.addresses(true).len(), 1);
         table.get("T", 40 * S);

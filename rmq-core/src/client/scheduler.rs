@@ -115,6 +115,9 @@ impl Scheduler {
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
         let short = {
             let mut state = self.shared.state.lock();
+            if state.stopped {
+                return;
+            }
             state.ready.push_back(Box::new(job));
             state.idle < state.ready.len()
         };
@@ -129,11 +132,38 @@ impl Scheduler {
         let due = self.shared.clock.monotonic().saturating_add(delay);
         {
             let mut state = self.shared.state.lock();
+            if state.stopped {
+                return;
+            }
             let number = state.next_number;
             state.next_number += 1;
             state.later.insert((due, number), Box::new(job));
         }
         self.shared.work.notify_one();
+    }
+
+    /// Drops the jobs that did not begin, and waits a little for those that did, unless it is one
+    /// of them that calls. Nothing is run any more.
+    pub(crate) fn stop(&self) {
+        // Dropped outside of the lock: a job may own what asks the scheduler again.
+        let jobs = {
+            let mut state = self.shared.state.lock();
+            state.stopped = true;
+            (
+                std::mem::take(&mut state.ready),
+                std::mem::take(&mut state.later),
+            )
+        };
+        drop(jobs);
+        self.shared.work.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if !thread.is_current()
+                && let Err(error) = thread.join_deadline(JOIN_PATIENCE)
+            {
+                tracing::warn!(%error, "a thread of the client did not end");
+            }
+        }
     }
 
     /// Whether the calling thread is one of the scheduler's.
@@ -155,26 +185,8 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        if !self.process.is_current() {
-            return;
-        }
-        // Dropped outside of the lock: a job may own what asks the scheduler again.
-        let jobs = {
-            let mut state = self.shared.state.lock();
-            state.stopped = true;
-            (
-                std::mem::take(&mut state.ready),
-                std::mem::take(&mut state.later),
-            )
-        };
-        drop(jobs);
-        self.shared.work.notify_all();
-        for thread in self.threads.lock().drain(..) {
-            if !thread.is_current()
-                && let Err(error) = thread.join_deadline(JOIN_PATIENCE)
-            {
-                tracing::warn!(%error, "a thread of the client did not end");
-            }
+        if self.process.is_current() {
+            self.stop();
         }
     }
 }

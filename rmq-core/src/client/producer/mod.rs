@@ -177,16 +177,7 @@ impl Producer {
     pub fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>> {
         self.core.check()?;
         names::check_send_topic(topic)?;
-        let slot = Slot::new();
-        let filled = slot.clone();
-        let done = move |route: Result<_>| filled.put(route);
-        self.core.instance.route(topic, Box::new(done));
-        let timeout = self.timeout(&SendOptions::default());
-        let timed_out = || {
-            let context = format!("no nameserver said where {topic} is within {timeout:?}");
-            Err(Error::new(ErrorKind::Timeout, "get route", context))
-        };
-        let route = slot.take(timeout).unwrap_or_else(timed_out)?;
+        let route = self.core.instance.route_now(topic)?;
         Ok(route.writable.clone())
     }
 

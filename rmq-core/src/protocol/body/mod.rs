@@ -31,6 +31,7 @@ pub mod request_mode;
 pub mod reset_offset;
 pub mod route;
 pub mod timer;
+pub mod running_info;
 pub mod topic;
 pub mod topic_list;
 pub mod topic_stats;

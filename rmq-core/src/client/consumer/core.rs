@@ -1,0 +1,327 @@
+//! What the parts of one consumer share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::local_offsets::LocalOffsets;
+use super::options::{ConsumerOptions, StartFrom};
+use super::process_queue::ProcessQueue;
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::instance::{Instance, Member, Repeats, repeat};
+use crate::client::names;
+use crate::client::runtime::Runtime;
+use crate::client::scheduler::Scheduler;
+use crate::client::wait::Pending;
+use crate::net::PushedRequest;
+use crate::protocol::body::heartbeat::{ConsumeFromWhere, ConsumeType, ConsumerData, ProducerData};
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::filter::tag::SubscriptionData;
+use crate::protocol::message::user::ReceivedMessage;
+
+pub(crate) const OP: &str = "consume";
+/// A lock on a queue is used for this long after it was granted; brokers keep it for a minute.
+const LOCK_USED: Duration = Duration::from_secs(30);
+/// Locks are renewed this often.
+const LOCK_RENEWAL: Duration = Duration::from_secs(10);
+
+/// What the listener made of its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumeStatus {
+    /// They are done with.
+    Success,
+    /// They are to come again later, the later the more often they came before. In order: the
+    /// queue rests a moment and begins with them again.
+    Later,
+    /// They are to come again after this delay level of the broker; below 0, they are given up and
+    /// become dead letters. In order this is `Later`.
+    LaterAtLevel(i32),
+}
+
+pub(crate) type Listener = Box<dyn Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync>;
+
+/// What happens to messages that were pulled.
+pub(crate) enum Mode {
+    /// A listener gets them on many threads.
+    Concurrent(Listener),
+    /// A listener gets those of each queue one after the other.
+    Orderly(Listener),
+    /// They wait until they are asked for.
+    Poll,
+}
+
+/// A queue that the consumer has now.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    pub(crate) queue: MessageQueue,
+    pub(crate) state: Mutex<ProcessQueue>,
+    /// The queue was taken away; whoever still works on it stops.
+    pub(crate) dropped: AtomicBool,
+    /// The program wants no more of it for now.
+    pub(crate) paused: AtomicBool,
+    /// In order: somebody works on it, or is about to.
+    pub(crate) consuming: AtomicBool,
+    /// In order: until when the broker's lock is used.
+    pub(crate) locked_until: Mutex<Duration>,
+    /// The broker of the name that is pulled from.
+    pub(crate) broker_id: AtomicI64,
+    /// What was committed last.
+    pub(crate) committed: Mutex<Option<i64>>,
+}
+
+impl Assigned {
+    pub(crate) fn new(queue: MessageQueue, offset: i64) -> Self {
+        Self {
+            queue,
+            state: Mutex::new(ProcessQueue::new(offset)),
+            dropped: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            consuming: AtomicBool::new(false),
+            locked_until: Mutex::new(Duration::ZERO),
+            broker_id: AtomicI64::new(0),
+            committed: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_locked(&self, now: Duration) -> bool {
+        now < *self.locked_until.lock()
+    }
+
+    pub(crate) fn locked(&self, now: Duration) {
+        *self.locked_until.lock() = now + LOCK_USED;
+    }
+}
+
+pub(crate) struct Core {
+    pub(crate) options: ConsumerOptions,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) mode: Mode,
+    pub(crate) queues: Mutex<BTreeMap<MessageQueue, Arc<Assigned>>>,
+    /// The threads that the listener runs on.
+    pub(crate) consume: Scheduler,
+    /// Calls of the listener that run now.
+    pub(crate) running: Pending,
+    pub(crate) suspended: AtomicBool,
+    pub(crate) local_offsets: LocalOffsets,
+    /// Whether queues are assigned by the program rather than divided among the group.
+    pub(crate) manual: AtomicBool,
+    pub(crate) started_ms: i64,
+    /// One division of queues at a time.
+    pub(crate) balancing: Mutex<()>,
+    pub(crate) balance_wanted: AtomicBool,
+    subscriptions: Mutex<BTreeMap<String, SubscriptionData>>,
+    next_turn: AtomicUsize,
+    /// Counts arrivals, for who polls.
+    arrivals: Mutex<u64>,
+    arrived: Condvar,
+    closed: AtomicBool,
+    /// This one, for what outlives a call.
+    own: Weak<Self>,
+}
+
+impl Core {
+    pub(crate) fn start(options: ConsumerOptions, mode: Mode) -> Result<Arc<Self>> {
+        options.check()?;
+        let instance = Arc::new(Instance::new(options.client.clone(), None)?);
+        let runtime = Arc::clone(&instance.runtime);
+        let clock = Arc::clone(&runtime.clock);
+        let consume = Scheduler::new("consume", options.consume_threads, Arc::clone(&clock));
+        if !matches!(mode, Mode::Poll) {
+            consume.start()?;
+        }
+        let local_offsets = LocalOffsets::load(&options, &instance.client_id)?;
+        let core = Arc::new_cyclic(|own| Self {
+            options,
+            instance: Arc::clone(&instance),
+            mode,
+            queues: Mutex::default(),
+            consume,
+            running: Pending::default(),
+            suspended: AtomicBool::new(false),
+            local_offsets,
+            manual: AtomicBool::new(false),
+            started_ms: clock.wall_ms(),
+            balancing: Mutex::new(()),
+            balance_wanted: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
+            next_turn: AtomicUsize::new(0),
+            arrivals: Mutex::new(0),
+            arrived: Condvar::new(),
+            closed: AtomicBool::new(false),
+            own: Weak::clone(own),
+        });
+        Ok(core)
+    }
+
+    /// Begins to work for the subscriptions that are there.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        let member: Weak<dyn Member> = Arc::downgrade(self) as Weak<dyn Member>;
+        self.instance.start(member);
+        self.announce();
+        let every = |ms: u64| Duration::from_millis(ms.max(1));
+        repeat(self, every(self.options.rebalance_interval_ms), |core| {
+            core.rebalance_soon(Duration::ZERO);
+        });
+        if self.commits_itself() {
+            repeat(self, every(self.options.commit_interval_ms), |core| {
+                core.commit_changed();
+            });
+        }
+        if self.is_locking() {
+            repeat(self, LOCK_RENEWAL, Self::renew_locks);
+        }
+    }
+
+    /// Tells the brokers of all subscribed topics of this consumer, and waits until they know.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        let topics: Vec<String> = self.subscriptions.lock().keys().cloned().collect();
+        for topic in topics {
+            if let Err(error) = self.instance.route_now(&topic) {
+                tracing::debug!(%error, topic, "the route is looked for again later");
+            }
+        }
+        self.instance.greet_now();
+    }
+
+    pub(crate) fn own(&self) -> Option<Arc<Self>> {
+        self.own.upgrade()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// True for the first to close.
+    pub(crate) fn set_closed(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.instance.runtime.process.check(OP)?;
+        match self.is_closed() {
+            true => Err(Error::new(ErrorKind::Closed, OP, "the consumer is closed")),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn is_orderly(&self) -> bool {
+        matches!(self.mode, Mode::Orderly(_))
+    }
+
+    /// Whether brokers see to it that one member alone has a queue.
+    pub(crate) fn is_locking(&self) -> bool {
+        self.is_orderly() && !self.options.is_broadcast()
+    }
+
+    /// Whether offsets are committed without the program's doing.
+    pub(crate) fn commits_itself(&self) -> bool {
+        self.options.auto_commit || !matches!(self.mode, Mode::Poll)
+    }
+
+    /// The topic that messages of this group come back by.
+    pub(crate) fn retry_topic(&self) -> String {
+        names::retry_topic(&self.options.group)
+    }
+
+    pub(crate) fn subscribe(&self, mut data: SubscriptionData) {
+        data.sub_version = self.instance.runtime.clock.wall_ms();
+        self.subscriptions.lock().insert(data.topic.clone(), data);
+    }
+
+    pub(crate) fn unsubscribe(&self, topic: &str) {
+        self.subscriptions.lock().remove(topic);
+    }
+
+    pub(crate) fn subscription(&self, topic: &str) -> Option<SubscriptionData> {
+        self.subscriptions.lock().get(topic).cloned()
+    }
+
+    pub(crate) fn subscriptions(&self) -> Vec<SubscriptionData> {
+        self.subscriptions.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn assigned(&self) -> Vec<Arc<Assigned>> {
+        self.queues.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn next_turn(&self) -> usize {
+        self.next_turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells who polls that there may be something.
+    pub(crate) fn arrived(&self) {
+        *self.arrivals.lock() += 1;
+        self.arrived.notify_all();
+    }
+
+    /// What `await_arrival` is to be called with after a look that found nothing.
+    pub(crate) fn arrivals(&self) -> u64 {
+        *self.arrivals.lock()
+    }
+
+    /// Waits for an arrival after `seen`.
+    pub(crate) fn await_arrival(&self, seen: u64, timeout: Duration) {
+        let mut arrivals = self.arrivals.lock();
+        let none = |arrivals: &mut u64| *arrivals == seen;
+        self.arrived.wait_while_for(&mut arrivals, none, timeout);
+    }
+}
+
+impl Repeats for Core {
+    fn runtime(&self) -> &Runtime {
+        &self.instance.runtime
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_closed()
+    }
+}
+
+impl Member for Core {
+    fn groups(&self) -> (Vec<ProducerData>, Vec<ConsumerData>) {
+        let data = ConsumerData {
+            group_name: self.options.group.clone(),
+            consume_type: match self.mode {
+                Mode::Poll => ConsumeType::Actively,
+                _ => ConsumeType::Passively,
+            },
+            consume_from_where: match self.options.start_from {
+                StartFrom::Last => ConsumeFromWhere::LastOffset,
+                StartFrom::First => ConsumeFromWhere::FirstOffset,
+                StartFrom::Timestamp(_) => ConsumeFromWhere::Timestamp,
+            },
+            message_model: self.options.message_model,
+            subscriptions: self.subscriptions(),
+            unit_mode: false,
+        };
+        (Vec::new(), vec![data])
+    }
+
+    fn asked(&self, request: PushedRequest) {
+        if let Some(core) = self.own() {
+            core.serve(request);
+        }
+    }
+
+    fn routes_changed(&self) {
+        self.rebalance_soon(Duration::ZERO);
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("group", &self.options.group)
+            .field("instance", &self.instance)
+            .field("queues", &self.queues.lock().len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! What a consumer is told.
+
+use std::path::PathBuf;
+
+use super::allocate::Allocation;
+use super::process_queue::FlowLimits;
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::names;
+use crate::client::options::ClientOptions;
+use crate::protocol::body::heartbeat::MessageModel;
+use crate::protocol::filter::tag::{SubscriptionData, TYPE_SQL92};
+
+/// Where a group that has no offset begins. A queue whose first message its broker still has in
+/// memory is begun there in any case, as with Java clients: what was sent to a new queue before
+/// the group knew of it is not passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// With what is sent from now on.
+    #[default]
+    Last,
+    /// With the first message there is.
+    First,
+    /// With what was stored from this time on, ms since the epoch.
+    Timestamp(i64),
+}
+
+/// What a consumer takes of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub(crate) data: SubscriptionData,
+}
+
+impl Subscription {
+    /// Messages with one of the tags: `A || B`, or `*` for all. `Invalid`: names no tag, or no
+    /// topic.
+    pub fn tags(topic: &str, expression: &str) -> Result<Self> {
+        names::check_topic(topic)?;
+        let data = SubscriptionData::from_tags(topic, Some(expression))?;
+        Ok(Self { data })
+    }
+
+    /// Messages whose properties fulfil a condition in SQL92. The broker judges the expression;
+    /// it must have `enablePropertyFilter`.
+    pub fn sql(topic: &str, expression: &str) -> Result<Self> {
+        names::check_topic(topic)?;
+        let data = SubscriptionData::from_expression(topic, expression, TYPE_SQL92);
+        Ok(Self { data })
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.data.topic
+    }
+}
+
+/// How a consumer takes messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerOptions {
+    /// How the cluster is reached.
+    pub client: ClientOptions,
+    /// The consumer group.
+    pub group: String,
+    /// Whether each member gets every message (`Broadcasting`) or a share (`Clustering`).
+    pub message_model: MessageModel,
+    /// Where a group that has no offset begins.
+    pub start_from: StartFrom,
+    /// How queues are divided among the members.
+    pub allocation: Allocation,
+    /// Most threads that messages are consumed on.
+    pub consume_threads: usize,
+    /// Most messages given to the listener at a time.
+    pub consume_batch_max: usize,
+    /// Messages asked for at a time.
+    pub pull_batch_max: i32,
+    /// How long a broker may hold a pull while there is nothing to give, ms.
+    pub pull_hold_ms: u64,
+    /// Messages of a queue held at a time.
+    pub max_messages_per_queue: usize,
+    /// Body bytes of a queue held at a time.
+    pub max_bytes_per_queue: usize,
+    /// Most offsets between the first and the last message of a queue that are held.
+    pub max_span_per_queue: i64,
+    /// After how many failures a message goes to the dead letters; `None` is 16, and for ever
+    /// where messages are consumed in order.
+    pub max_reconsume_times: Option<i32>,
+    /// How long a queue that is consumed in order rests after a failure, ms.
+    pub suspend_queue_ms: u64,
+    /// How often offsets are committed, ms.
+    pub commit_interval_ms: u64,
+    /// Whether offsets are committed without the program's doing; a push consumer always does.
+    pub auto_commit: bool,
+    /// How often queues are divided anew without a reason, ms.
+    pub rebalance_interval_ms: u64,
+    /// Folder for the offsets of a broadcast, which are this member's alone; `None` keeps them in
+    /// memory.
+    pub offset_dir: Option<PathBuf>,
+    /// Most bytes that a compressed body may inflate to.
+    pub max_message_bytes: usize,
+}
+
+impl Default for ConsumerOptions {
+    fn default() -> Self {
+        Self {
+            client: ClientOptions::default(),
+            group: String::new(),
+            message_model: MessageModel::Clustering,
+            start_from: StartFrom::Last,
+            allocation: Allocation::Average,
+            consume_threads: 20,
+            consume_batch_max: 1,
+            pull_batch_max: 32,
+            pull_hold_ms: 15_000,
+            max_messages_per_queue: 1_000,
+            max_bytes_per_queue: 100 << 20,
+            max_span_per_queue: 2_000,
+            max_reconsume_times: None,
+            suspend_queue_ms: 1_000,
+            commit_interval_ms: 5_000,
+            auto_commit: true,
+            rebalance_interval_ms: 20_000,
+            offset_dir: None,
+            max_message_bytes: 64 << 20,
+        }
+    }
+}
+
+impl ConsumerOptions {
+    /// The defaults, for this group and these nameservers.
+    #[must_use]
+    pub fn new(group: impl Into<String>, nameservers: impl Into<String>) -> Self {
+        Self {
+            client: ClientOptions::new(nameservers),
+            group: group.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.message_model == MessageModel::Broadcasting
+    }
+
+    pub(crate) fn flow_limits(&self, in_order: bool) -> FlowLimits {
+        FlowLimits {
+            messages: self.max_messages_per_queue.max(1),
+            bytes: self.max_bytes_per_queue.max(1),
+            // One after the other, no message can hold up a later one.
+            span: if in_order {
+                i64::MAX
+            } else {
+                self.max_span_per_queue.max(1)
+            },
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        names::check_group(&self.group)?;
+        let wrong = if self.consume_threads == 0 {
+            "consume_threads is 0"
+        } else if self.consume_batch_max == 0 {
+            "consume_batch_max is 0"
+        } else if !(1..=1024).contains(&self.pull_batch_max) {
+            "pull_batch_max is not from 1 to 1024"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Invalid, "consumer options", wrong))
+    }
+}

@@ -1,0 +1,238 @@
+//! What was pulled from one queue and is not done with.
+
+use std::collections::BTreeMap;
+
+use crate::protocol::message::user::ReceivedMessage;
+
+/// When no more is pulled from a queue until something is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlowLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// Most offsets between the first and the last message.
+    pub(crate) span: i64,
+}
+
+/// The messages of one queue: those that wait, and those that were handed out. The position, which
+/// is what is committed, is the first of them that is not done with.
+#[derive(Debug)]
+pub(crate) struct ProcessQueue {
+    waiting: BTreeMap<i64, ReceivedMessage>,
+    /// Body bytes by offset of what was handed out.
+    out: BTreeMap<i64, usize>,
+    bytes: usize,
+    next_pull: i64,
+    /// Counts seeks, so that the answer to an older pull is known.
+    epoch: u64,
+}
+
+impl ProcessQueue {
+    /// A queue that begins at `offset`.
+    pub(crate) fn new(offset: i64) -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            out: BTreeMap::new(),
+            bytes: 0,
+            next_pull: offset,
+            epoch: 0,
+        }
+    }
+
+    /// Where to pull next, and what its answer is to be put with.
+    pub(crate) fn next_pull(&self) -> (i64, u64) {
+        (self.next_pull, self.epoch)
+    }
+
+    /// A pull brought `messages`, and the next one is to begin at `next_pull`. False when the queue
+    /// was set to another place meanwhile.
+    pub(crate) fn put(
+        &mut self,
+        epoch: u64,
+        messages: Vec<ReceivedMessage>,
+        next_pull: i64,
+    ) -> bool {
+        if epoch != self.epoch {
+            return false;
+        }
+        self.next_pull = next_pull;
+        for message in messages {
+            let (offset, len) = (message.queue_offset, message.message.body.len());
+            if !self.out.contains_key(&offset) && self.waiting.insert(offset, message).is_none() {
+                self.bytes += len;
+            }
+        }
+        true
+    }
+
+    /// Hands out the first `most` messages that wait.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<ReceivedMessage> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((offset, message)) = self.waiting.pop_first()
+        {
+            self.out.insert(offset, message.message.body.len());
+            taken.push(message);
+        }
+        taken
+    }
+
+    /// Messages that were handed out are done with.
+    pub(crate) fn done(&mut self, offsets: impl IntoIterator<Item = i64>) {
+        for offset in offsets {
+            if let Some(len) = self.out.remove(&offset) {
+                self.bytes = self.bytes.saturating_sub(len);
+            }
+        }
+    }
+
+    /// Messages that were handed out wait again.
+    pub(crate) fn give_back(&mut self, messages: Vec<ReceivedMessage>) {
+        for message in messages {
+            if self.out.remove(&message.queue_offset).is_some() {
+                self.waiting.insert(message.queue_offset, message);
+            }
+        }
+    }
+
+    /// Goes on at `offset`; what was pulled is forgotten.
+    pub(crate) fn seek(&mut self, offset: i64) {
+        let epoch = self.epoch + 1;
+        *self = Self {
+            epoch,
+            ..Self::new(offset)
+        };
+    }
+
+    /// The offset before which everything is done with.
+    pub(crate) fn position(&self) -> i64 {
+        let first = [self.waiting.keys().next(), self.out.keys().next()];
+        first
+            .into_iter()
+            .flatten()
+            .min()
+            .copied()
+            .unwrap_or(self.next_pull)
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(crate) fn is_full(&self, limits: &FlowLimits) -> bool {
+        let last = [self.waiting.keys().next_back(), self.out.keys().next_back()];
+        let last = last.into_iter().flatten().max();
+        self.waiting.len() + self.out.len() >= limits.messages
+            || self.bytes >= limits.bytes
+            || last.is_some_and(|last| last - self.position() > limits.span)
+    }
+
+    /// Messages and body bytes that are held.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.waiting.len() + self.out.len(), self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::message::user::Message;
+
+    fn message(queue_offset: i64) -> ReceivedMessage {
+        let host = "127.0.0.1:1".parse().unwrap();
+        ReceivedMessage {
+            message: Message::new("T", vec![0; 10]),
+            queue_id: 0,
+            queue_offset,
+            physical_offset: 0,
+            sys_flag: 0,
+            born_timestamp_ms: 0,
+            born_host: host,
+            store_timestamp_ms: 0,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body_crc: 0,
+            store_len: 100,
+        }
+    }
+
+    fn pulled(offsets: impl IntoIterator<Item = i64>, next_pull: i64) -> ProcessQueue {
+        let mut queue = ProcessQueue::new(0);
+        let messages = offsets.into_iter().map(message).collect();
+        assert!(queue.put(0, messages, next_pull));
+        queue
+    }
+
+    fn offsets(messages: &[ReceivedMessage]) -> Vec<i64> {
+        messages.iter().map(|m| m.queue_offset).collect()
+    }
+
+    #[test]
+    fn the_position_waits_for_the_slowest() {
+        let mut queue = pulled([3, 4, 7], 9);
+        assert_eq!(queue.position(), 3);
+        let taken = queue.take(2);
+        assert_eq!(offsets(&taken), [3, 4]);
+        queue.done([4]);
+        assert_eq!(queue.position(), 3);
+        queue.done([3]);
+        assert_eq!(queue.position(), 7);
+        queue.take(9);
+        queue.done([7, 7, 100]);
+        // What was filtered out is passed too.
+        assert_eq!(queue.position(), 9);
+        assert_eq!(queue.held(), (0, 0));
+    }
+
+    #[test]
+    fn what_is_given_back_comes_first_again() {
+        let mut queue = pulled([1, 2, 3], 4);
+        let taken = queue.take(2);
+        queue.give_back(taken);
+        assert_eq!((queue.position(), queue.has_waiting()), (1, true));
+        assert_eq!(offsets(&queue.take(9)), [1, 2, 3]);
+        assert!(!queue.has_waiting());
+    }
+
+    #[test]
+    fn what_is_pulled_twice_is_held_once() {
+        let mut queue = pulled([1, 2], 3);
+        queue.take(1);
+        queue.put(0, vec![message(1), message(2), message(3)], 4);
+        assert_eq!(queue.held(), (3, 30));
+        assert_eq!(offsets(&queue.take(9)), [2, 3]);
+    }
+
+    #[test]
+    fn a_seek_forgets_what_was_pulled_and_what_is_on_its_way() {
+        let mut queue = pulled([1, 2], 3);
+        let (_, epoch) = queue.next_pull();
+        let old = queue.take(1);
+        queue.seek(100);
+        assert!(!queue.put(epoch, vec![message(3)], 4));
+        queue.done([1]);
+        queue.give_back(old);
+        assert_eq!((queue.position(), queue.held()), (100, (0, 0)));
+        let (at, epoch) = queue.next_pull();
+        assert_eq!(at, 100);
+        assert!(queue.put(epoch, vec![message(100)], 101));
+    }
+
+    #[test]
+    fn each_limit_stops_pulling_when_it_is_reached() {
+        let limits = |messages, bytes, span| FlowLimits {
+            messages,
+            bytes,
+            span,
+        };
+        let queue = pulled([1, 2, 9], 10);
+        for (full, limits) in [
+            (false, limits(4, 31, 8)),
+            (true, limits(3, 31, 8)),
+            (true, limits(4, 30, 8)),
+            (true, limits(4, 31, 7)),
+        ] {
+            assert_eq!(queue.is_full(&limits), full, "{limits:?}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The pulls of each queue: one under way at a time, the next as soon as there is room.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::core::{Assigned, Core, Mode};
+use crate::base::{ErrorKind, Result};
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::filter::tag::SubscriptionData;
+use crate::protocol::message::record::CheckLevel;
+use crate::protocol::message::user::{ReceiveError, ReceivedMessage, ReceivedMessages};
+use crate::protocol::request::EncodeHeader;
+use crate::protocol::request::pull::{
+    FLAG_COMMIT_OFFSET, FLAG_LITE_PULL, FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse,
+};
+
+/// After this a queue that is full is looked at again.
+const FULL: Duration = Duration::from_millis(50);
+/// After this a queue that is not to be pulled from is looked at again.
+const RESTING: Duration = Duration::from_millis(200);
+/// After this a pull that failed is repeated.
+const FAILED: Duration = Duration::from_millis(1_000);
+/// How much longer than a broker may hold a pull its answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MASTER: i64 = 0;
+
+impl Core {
+    fn pull_later(self: &Arc<Self>, queue: Arc<Assigned>, epoch: u64, delay: Duration) {
+        let core = Arc::downgrade(self);
+        self.instance.runtime.work.run_after(delay, move || {
+            if let Some(core) = core.upgrade() {
+                core.pull(queue, epoch);
+            }
+        });
+    }
+
+    /// Whether the pulls of this epoch of a queue go on.
+    fn goes_on(&self, queue: &Assigned, epoch: u64) -> bool {
+        !queue.is_dropped() && !self.is_closed() && queue.state.lock().next_pull().1 == epoch
+    }
+
+    /// Sets a queue to another place. A pull that the broker still holds is not waited for.
+    pub(crate) fn seek(self: &Arc<Self>, queue: &Arc<Assigned>, offset: i64) {
+        let epoch = {
+            let mut state = queue.state.lock();
+            state.seek(offset);
+            state.next_pull().1
+        };
+        self.pull(Arc::clone(queue), epoch);
+    }
+
+    /// Pulls from a queue as soon as there is room. Goes on by itself until the queue is dropped or
+    /// set to another place, which begins an epoch.
+    pub(crate) fn pull(self: &Arc<Self>, queue: Arc<Assigned>, epoch: u64) {
+        if !self.goes_on(&queue, epoch) {
+            return;
+        }
+        let now = self.instance.runtime.now();
+        let rests = self.suspended.load(Ordering::SeqCst) || queue.paused.load(Ordering::SeqCst);
+        if rests || (self.is_locking() && !queue.is_locked(now)) {
+            return self.pull_later(queue, epoch, RESTING);
+        }
+        let limits = self.options.flow_limits(self.is_orderly());
+        if queue.state.lock().is_full(&limits) {
+            return self.pull_later(queue, epoch, FULL);
+        }
+        let Some(subscription) = self.subscription(&queue.queue.topic) else {
+            return self.pull_later(queue, epoch, FAILED);
+        };
+        let wanted = queue.broker_id.load(Ordering::Relaxed);
+        let (address, broker_id) = match self.instance.broker(&queue.queue.broker_name, wanted) {
+            Ok(found) => found,
+            Err(_) => return self.pull_later(queue, epoch, FAILED),
+        };
+        let request = self.pull_request(&queue, &subscription, broker_id);
+        let timeout = Duration::from_millis(self.options.pull_hold_ms) + PATIENCE;
+        let core = Arc::downgrade(self);
+        self.instance
+            .call_async(&address, request, timeout, move |answer| {
+                let Some(core) = core.upgrade() else { return };
+                // Messages are read, and perhaps inflated, off the event loop.
+                let instance = Arc::clone(&core.instance);
+                instance
+                    .runtime
+                    .work
+                    .run(move || core.pulled(queue, &subscription, epoch, answer));
+            });
+    }
+
+    fn pull_request(
+        &self,
+        queue: &Assigned,
+        subscription: &SubscriptionData,
+        broker_id: i64,
+    ) -> Command {
+        let (queue_offset, _) = queue.state.lock().next_pull();
+        let mut sys_flag = FLAG_SUSPEND;
+        let mut commit_offset = 0;
+        // A slave keeps no offsets of its own.
+        let commits = !self.options.is_broadcast() && broker_id == MASTER;
+        if commits && let Some(position) = *queue.committed.lock() {
+            commit_offset = position;
+            sys_flag |= FLAG_COMMIT_OFFSET;
+        }
+        let lite = matches!(self.mode, Mode::Poll);
+        let code = match lite {
+            true => RequestCode::LITE_PULL_MESSAGE,
+            false => RequestCode::PULL_MESSAGE,
+        };
+        if lite {
+            sys_flag |= FLAG_LITE_PULL | FLAG_SUBSCRIPTION;
+        }
+        let header = PullRequest {
+            consumer_group: &self.options.group,
+            topic: &queue.queue.topic,
+            queue_id: queue.queue.queue_id,
+            queue_offset,
+            max_msg_nums: self.options.pull_batch_max,
+            sys_flag,
+            commit_offset,
+            suspend_timeout_ms: i64::try_from(self.options.pull_hold_ms).unwrap_or(i64::MAX),
+            subscription: Some(&subscription.sub_string),
+            sub_version: subscription.sub_version,
+            expression_type: Some(&subscription.expression_type),
+            max_msg_bytes: None,
+            request_source: None,
+            proxy_forward_client_id: None,
+        };
+        let mut request = Command::bare_request(code);
+        header.encode(&mut request.ext);
+        request.ext.insert("bname", queue.queue.broker_name.clone());
+        request
+    }
+
+    fn pulled(
+        self: &Arc<Self>,
+        queue: Arc<Assigned>,
+        subscription: &SubscriptionData,
+        epoch: u64,
+        answer: Result<Command>,
+    ) {
+        if !self.goes_on(&queue, epoch) {
+            return;
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                // A broker that held the pull until it died is gone; another may be there by now.
+                let delay = match error.kind() {
+                    ErrorKind::Timeout => Duration::ZERO,
+                    _ => FAILED,
+                };
+                tracing::debug!(%error, queue = ?queue.queue, "a pull failed");
+                return self.pull_later(queue, epoch, delay);
+            }
+        };
+        let delay = match answer.response_code() {
+            ResponseCode::SUCCESS
+            | ResponseCode::PULL_NOT_FOUND
+            | ResponseCode::PULL_RETRY_IMMEDIATELY
+            | ResponseCode::PULL_OFFSET_MOVED => {
+                self.take_answer(&queue, subscription, epoch, &answer)
+            }
+            ResponseCode::SUBSCRIPTION_NOT_EXIST | ResponseCode::SUBSCRIPTION_NOT_LATEST => {
+                self.instance.greet();
+                RESTING
+            }
+            code => {
+                let remark = answer.remark.as_deref().unwrap_or_default();
+                tracing::warn!(%code, remark, queue = ?queue.queue, "a pull was refused");
+                FAILED
+            }
+        };
+        match delay {
+            Duration::ZERO => self.pull(queue, epoch),
+            delay => self.pull_later(queue, epoch, delay),
+        }
+    }
+
+    /// Takes what a pull brought; how long to wait for the next one.
+    fn take_answer(
+        self: &Arc<Self>,
+        queue: &Arc<Assigned>,
+        subscription: &SubscriptionData,
+        epoch: u64,
+        answer: &Command,
+    ) -> Duration {
+        let header = match PullResponse::decode(&answer.ext) {
+            Ok(header) => header,
+            Err(error) => {
+                tracing::warn!(%error, queue = ?queue.queue, "a pull's answer cannot be read");
+                return FAILED;
+            }
+        };
+        queue
+            .broker_id
+            .store(header.suggest_which_broker_id, Ordering::Relaxed);
+        let mut next = header.next_begin_offset;
+        let mut messages = Vec::new();
+        let mut delay = Duration::ZERO;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => {
+                let delta = header.offset_delta.unwrap_or(0);
+                let broken = self.read(&answer.body, delta, &mut messages);
+                if broken {
+                    next = messages.last().map_or(next, |last| last.queue_offset + 1);
+                    delay = FAILED;
+                }
+                messages.retain(|m| subscription.matches_tag(m.message.tag()));
+            }
+            ResponseCode::PULL_OFFSET_MOVED => {
+                tracing::warn!(queue = ?queue.queue, to = next, "no such offset in the queue");
+                self.seek(queue, next);
+            }
+            _ => {}
+        }
+        if queue.state.lock().put(epoch, messages, next) {
+            self.dispatch(queue);
+        }
+        delay
+    }
+
+    /// Reads records; true when what follows the last of `messages` cannot be read.
+    fn read(&self, body: &bytes::Bytes, delta: i64, messages: &mut Vec<ReceivedMessage>) -> bool {
+        let max = self.options.max_message_bytes;
+        for received in ReceivedMessages::new(body.clone(), CheckLevel::Bounds, max) {
+            let unwrapped = match received {
+                Ok(message) => match message.unwrap_batch() {
+                    Ok(None) => vec![message],
+                    Ok(Some(inner)) => inner,
+                    Err(error) => {
+                        tracing::error!(%error, "a batch cannot be read and is passed over");
+                        continue;
+                    }
+                },
+                Err(error @ ReceiveError::Body { .. }) => {
+                    tracing::error!(%error, "a message cannot be read and is passed over");
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an answer cannot be read");
+                    return true;
+                }
+            };
+            messages.extend(unwrapped.into_iter().map(|mut message| {
+                message.queue_offset += delta;
+                message
+            }));
+        }
+        false
+    }
+}

@@ -1,0 +1,125 @@
+//! The consumer that messages are pushed to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::{ConsumeStatus, Core, Listener, Mode};
+use super::options::{ConsumerOptions, Subscription};
+use crate::base::{Error, ErrorKind, Result};
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::filter::tag::SubscriptionData;
+use crate::protocol::message::user::ReceivedMessage;
+
+/// Gives the messages of its subscriptions to a listener. Shares a group with other members,
+/// Java clients among them. Usable from any thread; dropping it closes it without waiting.
+#[derive(Debug)]
+pub struct PushConsumer {
+    core: Arc<Core>,
+}
+
+impl PushConsumer {
+    /// Starts a consumer whose listener is called on many threads at a time, with messages of any
+    /// queue in any order. Returns when the brokers that can be reached know of it; others are
+    /// looked for as long as it lives. `Invalid`: an option is not usable, or there is no
+    /// subscription.
+    ///
+    /// A message that the listener does not consume comes again later, and becomes a dead letter
+    /// in the end; every message comes at least once, some more than once.
+    pub fn start(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+        listener: impl Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener: Listener = Box::new(listener);
+        Self::begin(options, subscriptions, Mode::Concurrent(listener))
+    }
+
+    /// Starts a consumer whose listener is given the messages of each queue one after the other,
+    /// in their order. What it does not consume holds its queue up.
+    pub fn start_orderly(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+        listener: impl Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener: Listener = Box::new(listener);
+        Self::begin(options, subscriptions, Mode::Orderly(listener))
+    }
+
+    fn begin(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+        mode: Mode,
+    ) -> Result<Self> {
+        if subscriptions.is_empty() {
+            let context = "the consumer subscribes to no topic";
+            return Err(Error::new(ErrorKind::Invalid, "start consumer", context));
+        }
+        let core = Core::start(options, mode)?;
+        for subscription in subscriptions {
+            core.subscribe(subscription.data);
+        }
+        if !core.options.is_broadcast() {
+            core.subscribe(SubscriptionData::from_tags(&core.retry_topic(), None)?);
+        }
+        core.begin();
+        Ok(Self { core })
+    }
+
+    /// The id that brokers know this consumer by.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.core.instance.client_id
+    }
+
+    /// The queues that it has now.
+    #[must_use]
+    pub fn queues(&self) -> Vec<MessageQueue> {
+        self.core.queues.lock().keys().cloned().collect()
+    }
+
+    /// Takes a topic more, or another choice of one.
+    pub fn subscribe(&self, subscription: Subscription) -> Result<()> {
+        self.core.check()?;
+        self.core.subscribe(subscription.data);
+        self.core.announce();
+        self.core.rebalance_soon(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Takes no more of a topic.
+    pub fn unsubscribe(&self, topic: &str) -> Result<()> {
+        self.core.check()?;
+        self.core.unsubscribe(topic);
+        self.core.announce();
+        self.core.rebalance_soon(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Calls the listener no more until `resume`. What it works on now is finished.
+    pub fn suspend(&self) {
+        self.core.set_suspended(true);
+    }
+
+    /// Goes on after `suspend`.
+    pub fn resume(&self) {
+        self.core.set_suspended(false);
+    }
+
+    /// Closes: the listener is not called again, calls of it that run may end within `deadline`,
+    /// offsets are committed and brokers are told, so that others take the queues over. A second
+    /// call does nothing; from the listener it does not wait. `Timeout`: the listener did not
+    /// return, or brokers did not take the offsets: some messages will come again.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.core.close(deadline)
+    }
+}
+
+impl Drop for PushConsumer {
+    fn drop(&mut self) {
+        if self.core.instance.runtime.process.is_current()
+            && let Err(error) = self.close(Duration::ZERO)
+        {
+            tracing::debug!(%error, "a consumer did not end well");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Dividing the queues among the members of the group, and what follows when one comes or goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::core::{Assigned, Core, OP};
+use super::options::StartFrom;
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::names;
+use crate::protocol::body::consumer_list::ConsumerList;
+use crate::protocol::body::lock::{LockRequest, LockResponse};
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::request::heartbeat::GetConsumerListRequest;
+use crate::protocol::request::offset::{
+    Boundary, GetMaxOffsetRequest, GetMinOffsetRequest, OffsetResponse, QueryConsumerOffsetRequest,
+    SearchOffsetRequest,
+};
+
+/// After this a division that did not come out is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+impl Core {
+    /// Has the queues divided anew after `delay`, once however often this is called meanwhile.
+    pub(crate) fn rebalance_soon(&self, delay: Duration) {
+        let Some(core) = self.own() else { return };
+        if self.balance_wanted.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let core = Arc::downgrade(&core);
+        self.instance.runtime.work.run_after(delay, move || {
+            if let Some(core) = core.upgrade() {
+                core.balance_wanted.store(false, Ordering::SeqCst);
+                core.rebalance();
+            }
+        });
+    }
+
+    /// Divides the queues of every topic. Blocks.
+    pub(crate) fn rebalance(self: &Arc<Self>) {
+        let _one_at_a_time = self.balancing.lock();
+        if self.is_closed() || self.manual.load(Ordering::SeqCst) {
+            return;
+        }
+        let subscribed: BTreeSet<String> = self
+            .subscriptions()
+            .into_iter()
+            .map(|data| data.topic)
+            .collect();
+        let mut complete = true;
+        for topic in &subscribed {
+            match self.share(topic) {
+                Ok(share) => complete &= self.apply(topic, &share),
+                // Retry topics come to be with the first heartbeat that reaches a broker.
+                Err(error) => {
+                    tracing::debug!(%error, topic, "queues were not divided");
+                    complete = false;
+                }
+            }
+        }
+        for queue in self.assigned() {
+            if !subscribed.contains(&queue.queue.topic) {
+                complete &= self.release(&queue);
+            }
+        }
+        if !complete {
+            self.rebalance_soon(AGAIN);
+        }
+    }
+
+    /// The queues of a topic that are this member's.
+    fn share(self: &Arc<Self>, topic: &str) -> Result<Vec<MessageQueue>> {
+        let route = self.instance.route_now(topic)?;
+        let mut queues = route.readable(topic);
+        queues.sort();
+        if self.options.is_broadcast() {
+            return Ok(queues);
+        }
+        let members = self.members(&route.broker_names())?;
+        let own = &self.instance.client_id;
+        if !members.contains(own) {
+            // The others divide the queues without this one.
+            self.instance.greet_now();
+            self.rebalance_soon(AGAIN);
+        }
+        Ok(self.options.allocation.allocate(own, &queues, &members))
+    }
+
+    /// The members of the group, in order, from the first broker that answers.
+    fn members(&self, brokers: &[String]) -> Result<Vec<String>> {
+        let header = GetConsumerListRequest {
+            consumer_group: self.options.group.clone(),
+        };
+        let mut outcome = Err(Error::new(ErrorKind::NotFound, OP, "no broker is known"));
+        for broker in brokers {
+            let request = Command::request(RequestCode::GET_CONSUMER_LIST_BY_GROUP, &header);
+            outcome = self.instance.broker(broker, 0).and_then(|(address, _)| {
+                let answer = successful(self.instance.call(&address, request)?)?;
+                let list = ConsumerList::decode(&answer.body);
+                list.map_err(|e| Error::new(ErrorKind::Corrupt, OP, e.to_string()))
+            });
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let mut ids = outcome?.ids;
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Makes `share` what the consumer has of a topic; false when that did not come out yet.
+    fn apply(self: &Arc<Self>, topic: &str, share: &[MessageQueue]) -> bool {
+        let mut complete = true;
+        for queue in self.assigned() {
+            if queue.queue.topic == topic && !share.contains(&queue.queue) {
+                complete &= self.release(&queue);
+            }
+        }
+        let have: BTreeSet<MessageQueue> = self.queues.lock().keys().cloned().collect();
+        let new: Vec<_> = share
+            .iter()
+            .filter(|queue| !have.contains(queue))
+            .cloned()
+            .collect();
+        let usable = match self.is_locking() {
+            true => self.lock(&new),
+            false => new.iter().cloned().collect(),
+        };
+        for queue in new {
+            if !usable.contains(&queue) {
+                // Another member has not let go of it.
+                complete = false;
+                continue;
+            }
+            match self.start_offset(&queue) {
+                Ok(offset) => self.begin_queue(queue, offset),
+                Err(error) => {
+                    tracing::debug!(%error, ?queue, "a queue's offset is not known");
+                    complete = false;
+                }
+            }
+        }
+        complete
+    }
+
+    /// Begins to take from a queue.
+    pub(crate) fn begin_queue(self: &Arc<Self>, queue: MessageQueue, offset: i64) {
+        let assigned = Arc::new(Assigned::new(queue.clone(), offset));
+        assigned.locked(self.instance.runtime.now());
+        self.queues.lock().insert(queue, Arc::clone(&assigned));
+        tracing::debug!(queue = ?assigned.queue, offset, "took a queue over");
+        self.pull(assigned, 0);
+    }
+
+    /// Lets go of a queue; false when that must wait for the listener.
+    pub(crate) fn release(&self, queue: &Arc<Assigned>) -> bool {
+        if self.is_locking() {
+            // Nobody else may begin while the listener works on it here.
+            if queue.consuming.swap(true, Ordering::SeqCst) {
+                return false;
+            }
+        }
+        queue.dropped.store(true, Ordering::SeqCst);
+        self.queues.lock().remove(&queue.queue);
+        if self.commits_itself() {
+            self.commit(queue);
+        }
+        if self.is_locking() {
+            self.unlock(std::slice::from_ref(&queue.queue));
+        }
+        tracing::debug!(queue = ?queue.queue, "let go of a queue");
+        true
+    }
+
+    fn lock_request(&self, queues: &[MessageQueue]) -> Vec<(String, LockRequest)> {
+        let mut by_broker: BTreeMap<&str, Vec<MessageQueue>> = BTreeMap::new();
+        for queue in queues {
+            by_broker
+                .entry(&queue.broker_name)
+                .or_default()
+                .push(queue.clone());
+        }
+        let requests = by_broker.into_iter().filter_map(|(broker, queues)| {
+            let request = LockRequest {
+                client_id: self.instance.client_id.clone(),
+                consumer_group: self.options.group.clone(),
+                queues,
+                only_this_broker: false,
+            };
+            Some((self.instance.master(broker).ok()?, request))
+        });
+        requests.collect()
+    }
+
+    /// Asks brokers for locks; which queues are locked now. Blocks.
+    fn lock(&self, queues: &[MessageQueue]) -> BTreeSet<MessageQueue> {
+        let mut locked = BTreeSet::new();
+        for (master, request) in self.lock_request(queues) {
+            let request =
+                Command::bare_request(RequestCode::LOCK_BATCH_MQ).with_body(request.encode());
+            let answer = self.instance.call(&master, request).and_then(successful);
+            match answer.map(|answer| LockResponse::decode(&answer.body)) {
+                Ok(Ok(answer)) => locked.extend(answer.queues),
+                Ok(Err(error)) => tracing::warn!(%error, "an answer to locks cannot be read"),
+                Err(error) => tracing::debug!(%error, "queues were not locked"),
+            }
+        }
+        locked
+    }
+
+    pub(crate) fn unlock(&self, queues: &[MessageQueue]) {
+        for (master, request) in self.lock_request(queues) {
+            let request =
+                Command::bare_request(RequestCode::UNLOCK_BATCH_MQ).with_body(request.encode());
+            if let Err(error) = self.instance.oneway(&master, request) {
+                tracing::debug!(%error, "queues were not unlocked");
+            }
+        }
+    }
+
+    /// Keeps the locks of the queues that are consumed in order. Blocks.
+    pub(crate) fn renew_locks(self: &Arc<Self>) {
+        let assigned = self.assigned();
+        let queues: Vec<_> = assigned.iter().map(|queue| queue.queue.clone()).collect();
+        let locked = self.lock(&queues);
+        let now = self.instance.runtime.now();
+        for queue in assigned {
+            if locked.contains(&queue.queue) {
+                queue.locked(now);
+            }
+        }
+    }
+
+    fn ask_offset(&self, broker: &str, request: Command) -> Result<Option<i64>> {
+        let (address, _) = self.instance.broker(broker, 0)?;
+        let answer = self.instance.call(&address, request)?;
+        if answer.response_code() == ResponseCode::QUERY_NOT_FOUND {
+            return Ok(None);
+        }
+        let offset: OffsetResponse = successful(answer)?.header()?;
+        Ok(Some(offset.offset))
+    }
+
+    /// What the group committed for a queue. Blocks.
+    pub(crate) fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>> {
+        if self.options.is_broadcast() {
+            return Ok(self.local_offsets.get(queue));
+        }
+        let header = QueryConsumerOffsetRequest {
+            consumer_group: self.options.group.clone(),
+            topic: queue.topic.clone(),
+            queue_id: queue.queue_id,
+            set_zero_if_not_found: None,
+        };
+        let request = Command::request(RequestCode::QUERY_CONSUMER_OFFSET, &header);
+        self.ask_offset(&queue.broker_name, request)
+    }
+
+    /// Where to begin with a queue. Blocks.
+    pub(crate) fn start_offset(&self, queue: &MessageQueue) -> Result<i64> {
+        if let Some(offset) = self.committed(queue)? {
+            return Ok(offset);
+        }
+        match self.options.start_from {
+            // What is to be consumed again is never passed over.
+            StartFrom::Last if queue.topic.starts_with(names::RETRY_PREFIX) => Ok(0),
+            StartFrom::Last => self.max_offset(queue),
+            StartFrom::First => self.min_offset(queue),
+            StartFrom::Timestamp(timestamp_ms) => self.offset_at(queue, timestamp_ms),
+        }
+    }
+
+    pub(crate) fn max_offset(&self, queue: &MessageQueue) -> Result<i64> {
+        let header = GetMaxOffsetRequest {
+            topic: queue.topic.clone(),
+            queue_id: queue.queue_id,
+            committed: true,
+        };
+        let request = Command::request(RequestCode::GET_MAX_OFFSET, &header);
+        self.ask_offset(&queue.broker_name, request)
+            .map(Option::unwrap_or_default)
+    }
+
+    pub(crate) fn min_offset(&self, queue: &MessageQueue) -> Result<i64> {
+        let header = GetMinOffsetRequest {
+            topic: queue.topic.clone(),
+            queue_id: queue.queue_id,
+        };
+        let request = Command::request(RequestCode::GET_MIN_OFFSET, &header);
+        self.ask_offset(&queue.broker_name, request)
+            .map(Option::unwrap_or_default)
+    }
+
+    pub(crate) fn offset_at(&self, queue: &MessageQueue, timestamp_ms: i64) -> Result<i64> {
+        let header = SearchOffsetRequest {
+            topic: queue.topic.clone(),
+            queue_id: queue.queue_id,
+            timestamp_ms,
+            boundary: Boundary::Lower,
+        };
+        let request = Command::request(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, &header);
+        self.ask_offset(&queue.broker_name, request)
+            .map(Option::unwrap_or_default)
+    }
+}
+
+/// The answer, if it is a success.
+pub(crate) fn successful(answer: Command) -> Result<Command> {
+    match answer.response_code() {
+        ResponseCode::SUCCESS => Ok(answer),
+        code => {
+            let remark = answer.remark.as_deref().unwrap_or("no remark");
+            let context = format!("a broker answered {code}: {remark}");
+            Err(Error::new(ErrorKind::Remote(code.value()), OP, context))
+        }
+    }
+}
