@@ -11,6 +11,8 @@
 
 #[path = "support/apache.rs"]
 mod apache;
+#[path = "interop/client.rs"]
+mod client;
 #[path = "support/log_files.rs"]
 mod log_files;
 #[path = "interop/metadata.rs"]

@@ -36,3 +36,18 @@ fn a_masters_disk_is_lost_and_no_message() {
     });
     assert_eq!(masters.count(), 2, "{printed}");
 }
+
+#[test]
+fn what_the_quickstart_sends_it_receives() {
+    let printed = run(env!("CARGO_BIN_EXE_quickstart"));
+    let mut received: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.starts_with("received"))
+        .collect();
+    received.sort_unstable();
+    assert_eq!(
+        received,
+        ["received: hello", "received: hello again"],
+        "{printed}"
+    );
+}

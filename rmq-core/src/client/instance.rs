@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use super::lookup::Lookup;
 use super::options::ClientOptions;
 use super::routes::{RouteTable, TopicRoute};
-use super::runtime::{Runtime, lane_address};
+use super::runtime::Runtime;
 use super::wait::{Pending, Slot};
 use crate::base::{Error, ErrorKind, Result};
-use crate::net::PushedRequest;
+use crate::net::{PushedRequest, lane_address};
 use crate::protocol::body::heartbeat::{ConsumerData, HeartbeatData, ProducerData};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
@@ -56,6 +56,7 @@ pub(crate) struct Instance {
     pub(crate) routes: Mutex<RouteTable>,
     /// Who waits for a route that is being asked for.
     pub(crate) waiting: Mutex<HashMap<String, Vec<RouteDone>>>,
+    /// Brokers know clients by their connections, so each handle has its own.
     lane: u32,
     member: OnceLock<Weak<dyn Member>>,
     /// Brokers that know of this client.
@@ -322,12 +323,7 @@ impl Instance {
             pending.wait_none(deadline);
         }
         self.runtime.remove_lane(self.lane);
-        let known = self.routes.lock().addresses(false);
-        for address in addresses.union(&known) {
-            self.runtime
-                .net
-                .disconnect(&lane_address(address, self.lane));
-        }
+        self.runtime.net.disconnect_lane(self.lane);
     }
 
     fn farewells(&self) -> Vec<Command> {

@@ -1,5 +1,6 @@
 //! L5: the client side of the protocol.
 
+mod admin;
 pub mod consumer;
 mod instance;
 mod lookup;
@@ -12,6 +13,7 @@ mod runtime;
 mod scheduler;
 mod wait;
 
+pub use admin::Admin;
 pub use consumer::{
     Allocation, ConsumeStatus, ConsumerOptions, PullConsumer, PushConsumer, StartFrom, Subscription,
 };
@@ -21,7 +23,9 @@ pub use producer::{
 };
 pub use raw::SendStatus;
 
+pub use crate::protocol::body::group::SubscriptionGroupConfig;
 pub use crate::protocol::body::heartbeat::MessageModel;
 pub use crate::protocol::body::message_queue::MessageQueue;
+pub use crate::protocol::body::topic::TopicConfig;
 pub use crate::protocol::message::sysflag::Compression;
 pub use crate::protocol::message::user::{Message, ReceivedMessage};

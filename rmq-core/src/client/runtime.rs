@@ -16,15 +16,13 @@ use crate::base::Result;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::thread::ProcessMark;
 use crate::config::address;
-use crate::net::{Client, ClientConfig, Limits, PushedRequest};
+use crate::net::{Client, ClientConfig, Limits, PushedRequest, lane_of};
 use crate::protocol::message::id::{IdText, UniqueIds};
 
 /// Threads for what the client does by itself: routes, heartbeats, rebalance.
 const WORK_THREADS: usize = 4;
 /// Threads that completions of asynchronous calls run on.
 const CALLBACK_THREADS: usize = 2;
-/// Between the address of a server and the number of the handle whose connection it is.
-const LANE_MARK: char = '#';
 /// Bytes that may wait to be written to one server for one handle.
 const UNSENT_BYTES: usize = 64 << 20;
 
@@ -104,9 +102,8 @@ impl Runtime {
 
     /// Gives a request of a server to the handle whose connection it came by.
     fn asked(&self, request: PushedRequest) {
-        let lane = request.addr.rsplit_once(LANE_MARK);
-        let lane = lane.and_then(|(_, lane)| lane.parse().ok());
-        let instance = lane.and_then(|lane: u32| self.lanes.lock().get(&lane)?.upgrade());
+        let lane = lane_of(&request.addr);
+        let instance = lane.and_then(|lane| self.lanes.lock().get(&lane)?.upgrade());
         match instance {
             Some(instance) => instance.asked(request),
             None => tracing::debug!(code = request.command.code, "a request for no handle"),
@@ -134,12 +131,6 @@ impl Runtime {
     pub(crate) fn remove_lane(&self, lane: u32) {
         self.lanes.lock().remove(&lane);
     }
-}
-
-/// The address of a server over the connection of one handle. Brokers know clients by their
-/// connections, so each handle has its own.
-pub(crate) fn lane_address(address: &str, lane: u32) -> String {
-    format!("{address}{LANE_MARK}{lane}")
 }
 
 impl fmt::Debug for Runtime {

@@ -17,10 +17,10 @@ pub use settings::{broker_config, nameserver_config};
 pub use storage::Storage;
 
 pub use crate::client::{
-    Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, Message, MessageModel,
-    MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage,
-    SendOptions, SendResult, SendStatus, StartFrom, Subscription, Target, TransactionState,
-    reply_to,
+    Admin, Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, Message,
+    MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
+    ReceivedMessage, SendOptions, SendResult, SendStatus, StartFrom, Subscription,
+    SubscriptionGroupConfig, Target, TopicConfig, TransactionState, reply_to,
 };
 
 pub use crate::base::{Error, ErrorKind, Result};

@@ -63,7 +63,7 @@ impl Default for ClientConfig {
 }
 
 /// Calls servers by address (`host:port`), over one connection per address that all threads share.
-/// `host:port#lane` is an address of its own: the same server over another connection.
+/// An address of `lane_address` is one of its own: the same server over another connection.
 /// Connections are made when first needed and again when lost. Dropping a client closes it without
 /// waiting for anything to be written; in a forked child dropping it does nothing.
 pub struct Client {
@@ -283,12 +283,13 @@ impl Client {
         })
     }
 
-    /// Ends the connection to `addr`, if there is one, once what was submitted is written. Calls in
-    /// flight over it fail with `Unreachable`; a later call makes a new connection.
-    pub fn disconnect(&self, addr: &str) {
-        let submission = Submission::Disconnect { addr: addr.into() };
+    /// Ends the connections of a lane once what was submitted is written. Calls in flight over
+    /// them fail with `Unreachable`; a later call makes a new connection.
+    pub fn disconnect_lane(&self, lane: u32) {
         // A client that has ended has no connection.
-        let _ = self.shared.post(&self.handle, submission);
+        let _ = self
+            .shared
+            .post(&self.handle, Submission::Disconnect { lane });
     }
 
     /// Sets what happens to requests that servers send. `callback` runs on the client's thread and

@@ -23,6 +23,19 @@ const LOOKUPS: usize = 8;
 /// Between `host:port` and what tells several connections to it apart.
 const LANE_MARK: char = '#';
 
+/// The address of a server over a connection of its own: calls to one lane share a connection,
+/// calls to another have another.
+#[must_use]
+pub fn lane_address(address: &str, lane: u32) -> String {
+    format!("{address}{LANE_MARK}{lane}")
+}
+
+/// The lane of an address, if it has one.
+#[must_use]
+pub fn lane_of(address: &str) -> Option<u32> {
+    address.rsplit_once(LANE_MARK)?.1.parse().ok()
+}
+
 /// The part of an address that is connected to.
 pub(crate) fn endpoint(name: &str) -> &str {
     name.split_once(LANE_MARK)
@@ -189,12 +202,16 @@ impl Directory {
         self.addresses.get_mut(key)
     }
 
-    /// The connection of an address, if there is one.
-    pub(crate) fn connection(&self, name: &str) -> Option<ConnectionId> {
-        match self.addresses.get(*self.by_name.get(name)?)?.phase {
+    /// The connections of a lane.
+    pub(crate) fn of_lane(&self, lane: u32) -> Vec<ConnectionId> {
+        let of_lane = self
+            .iter()
+            .filter(|address| lane_of(&address.name) == Some(lane));
+        let open = of_lane.filter_map(|address| match address.phase {
             Phase::Open(conn) => Some(conn),
             _ => None,
-        }
+        });
+        open.collect()
     }
 
     /// The address that a connection belongs to.
@@ -299,6 +316,23 @@ mod tests {
         assert!(!address.rests(now));
         address.fail(now, "refused".into());
         assert!(!address.rests(now + Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn lanes_of_one_server_are_addresses_of_their_own() {
+        let mut directory = directory();
+        let one = lane_address("host:1", 1);
+        assert_eq!((endpoint(&one), lane_of(&one)), ("host:1", Some(1)));
+        assert_eq!((endpoint("host:1"), lane_of("host:1")), ("host:1", None));
+        let mut conns = Vec::new();
+        for lane in [1, 2, 12] {
+            let name = lane_address("host:1", lane).into();
+            let key = directory.find_or_add(&name, Duration::ZERO).unwrap();
+            conns.push(ConnectionId::new(0, key));
+            directory.get_mut(key).unwrap().phase = Phase::Open(conns[conns.len() - 1]);
+        }
+        assert_eq!(directory.of_lane(2), conns[1..2]);
+        assert_eq!(directory.of_lane(3), []);
     }
 
     #[test]

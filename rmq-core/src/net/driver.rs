@@ -58,9 +58,9 @@ pub(crate) enum Submission {
         address: Key,
         found: Result<Vec<SocketAddr>>,
     },
-    /// Ends the connection of an address.
+    /// Ends the connections of a lane.
     Disconnect {
-        addr: Arc<str>,
+        lane: u32,
     },
     Close {
         deadline: Duration,
@@ -123,8 +123,8 @@ impl Driver {
                 }
                 Err(e) => self.down(io.now(), address, e.to_string()),
             },
-            Submission::Disconnect { addr } => {
-                if let Some(conn) = self.directory.connection(&addr) {
+            Submission::Disconnect { lane } => {
+                for conn in self.directory.of_lane(lane) {
                     io.close(conn);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -116,7 +116,10 @@ pub(crate) struct Core {
     pub(crate) started_ms: i64,
     /// One division of queues at a time.
     pub(crate) balancing: Mutex<()>,
-    pub(crate) balance_wanted: AtomicBool,
+    /// When queues are to be divided next, if that is planned.
+    pub(crate) balance_at: Mutex<Option<Duration>>,
+    /// Divisions in a row that did not come out.
+    pub(crate) balance_failures: AtomicU32,
     subscriptions: Mutex<BTreeMap<String, SubscriptionData>>,
     next_turn: AtomicUsize,
     /// Counts arrivals, for who polls.
@@ -150,7 +153,8 @@ impl Core {
             manual: AtomicBool::new(false),
             started_ms: clock.wall_ms(),
             balancing: Mutex::new(()),
-            balance_wanted: AtomicBool::new(false),
+            balance_at: Mutex::new(None),
+            balance_failures: AtomicU32::new(0),
             subscriptions: Mutex::default(),
             next_turn: AtomicUsize::new(0),
             arrivals: Mutex::new(0),

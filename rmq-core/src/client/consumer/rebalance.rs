@@ -24,16 +24,22 @@ use crate::protocol::request::offset::{
 const AGAIN: Duration = Duration::from_millis(500);
 
 impl Core {
-    /// Has the queues divided anew after `delay`, once however often this is called meanwhile.
+    /// Has the queues divided anew after `delay`, unless that is planned for an earlier time.
     pub(crate) fn rebalance_soon(&self, delay: Duration) {
         let Some(core) = self.own() else { return };
-        if self.balance_wanted.swap(true, Ordering::SeqCst) {
-            return;
+        let at = self.instance.runtime.now().saturating_add(delay);
+        {
+            let mut planned = self.balance_at.lock();
+            if planned.is_some_and(|planned| planned <= at) {
+                return;
+            }
+            *planned = Some(at);
         }
         let core = Arc::downgrade(&core);
         self.instance.runtime.work.run_after(delay, move || {
-            if let Some(core) = core.upgrade() {
-                core.balance_wanted.store(false, Ordering::SeqCst);
+            let Some(core) = core.upgrade() else { return };
+            let due = core.balance_at.lock().take_if(|planned| *planned <= at);
+            if due.is_some() {
                 core.rebalance();
             }
         });
@@ -50,14 +56,14 @@ impl Core {
             .into_iter()
             .map(|data| data.topic)
             .collect();
-        let mut complete = true;
+        let (mut complete, mut failed) = (true, false);
         for topic in &subscribed {
             match self.share(topic) {
                 Ok(share) => complete &= self.apply(topic, &share),
                 // Retry topics come to be with the first heartbeat that reaches a broker.
                 Err(error) => {
                     tracing::debug!(%error, topic, "queues were not divided");
-                    complete = false;
+                    failed = true;
                 }
             }
         }
@@ -66,8 +72,15 @@ impl Core {
                 complete &= self.release(&queue);
             }
         }
+        if !failed {
+            self.balance_failures.store(0, Ordering::Relaxed);
+        }
         if !complete {
             self.rebalance_soon(AGAIN);
+        } else if failed {
+            // A topic may never come to be: it is asked for less and less often.
+            let failures = self.balance_failures.fetch_add(1, Ordering::Relaxed);
+            self.rebalance_soon(AGAIN.saturating_mul(1 << failures.min(5)));
         }
     }
 

@@ -1,0 +1,362 @@
+//! Administration: topics, groups, clusters, offsets, messages.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::instance::Instance;
+use super::names;
+use super::options::ClientOptions;
+use crate::base::{Error, ErrorKind, Result};
+use crate::protocol::body::cluster::ClusterInfo;
+use crate::protocol::body::consume_stats::ConsumeStats;
+use crate::protocol::body::group::SubscriptionGroupConfig;
+use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::body::reset_offset::ResetOffset;
+use crate::protocol::body::route::TopicRouteData;
+use crate::protocol::body::topic::TopicConfig;
+use crate::protocol::body::topic_list::TopicList;
+use crate::protocol::body::topic_stats::TopicStatsTable;
+use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::command::Command;
+use crate::protocol::message::id::OffsetMsgId;
+use crate::protocol::message::record::CheckLevel;
+use crate::protocol::message::user::{ReceivedMessage, ReceivedMessages};
+use crate::protocol::request::EncodeHeader;
+use crate::protocol::request::group::{DeleteSubscriptionGroupRequest, GetConsumeStatsRequest};
+use crate::protocol::request::namesrv::GetRouteInfoRequest;
+use crate::protocol::request::push::ResetOffsetRequest;
+use crate::protocol::request::query::{QueryMessageRequest, UNIQUE_KEY_QUERY, ViewMessageRequest};
+use crate::protocol::request::topic::{
+    CreateTopicRequest, DeleteTopicRequest, GetTopicStatsInfoRequest,
+};
+
+const OP: &str = "admin";
+const MASTER: i64 = 0;
+/// Most bytes that a body may inflate to.
+const INFLATED_MAX_BYTES: usize = 64 << 20;
+
+/// Looks at a cluster and changes it. Every call asks anew and blocks for at most a few times
+/// `request_timeout_ms`. Usable from any thread.
+///
+/// Errors: `Invalid` for names that no broker would take; `NotFound` for what is not there;
+/// `Unreachable`, `Timeout`; `Remote` with the code of a server that refused.
+pub struct Admin {
+    instance: Arc<Instance>,
+}
+
+impl Admin {
+    /// Starts one. Nothing is asked of the network yet. `Invalid`: an option is not usable.
+    pub fn start(options: ClientOptions) -> Result<Self> {
+        let instance = Arc::new(Instance::new(options, None)?);
+        Ok(Self { instance })
+    }
+
+    /// Asks the nameservers, one after the other until one answers.
+    fn ask_nameserver(&self, code: RequestCode, header: &impl EncodeHeader) -> Result<Command> {
+        let servers = &self.instance.nameservers;
+        let first = self.instance.nameserver.load(Ordering::Relaxed);
+        let mut outcome = Err(Error::new(
+            ErrorKind::NotFound,
+            OP,
+            "there is no nameserver",
+        ));
+        for turn in 0..servers.len() {
+            let server = &servers[(first + turn) % servers.len()];
+            outcome = self.ask(server, Command::request(code, header));
+            if !matches!(&outcome, Err(error) if error.kind().retriable()) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn ask(&self, address: &str, request: Command) -> Result<Command> {
+        let code = request.request_code();
+        let answer = self.instance.call(address, request)?;
+        let kind = match answer.response_code() {
+            ResponseCode::SUCCESS => return Ok(answer),
+            ResponseCode::TOPIC_NOT_EXIST
+            | ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST
+            | ResponseCode::QUERY_NOT_FOUND => ErrorKind::NotFound,
+            code => ErrorKind::Remote(code.value()),
+        };
+        let remark = answer.remark.as_deref().unwrap_or("no remark");
+        let context = format!(
+            "{address} answered {code} with {}: {remark}",
+            answer.response_code()
+        );
+        Err(Error::new(kind, OP, context))
+    }
+
+    /// The brokers and clusters that are registered.
+    pub fn cluster(&self) -> Result<ClusterInfo> {
+        let code = RequestCode::GET_BROKER_CLUSTER_INFO;
+        let answer = self.ask_nameserver(code, &crate::protocol::request::NoHeader)?;
+        ClusterInfo::decode(&answer.body).map_err(unreadable)
+    }
+
+    /// Where a topic is.
+    pub fn route(&self, topic: &str) -> Result<TopicRouteData> {
+        let header = GetRouteInfoRequest {
+            topic: topic.to_owned(),
+            accept_standard_json_only: Some(true),
+        };
+        let answer = self.ask_nameserver(RequestCode::GET_ROUTEINFO_BY_TOPIC, &header)?;
+        TopicRouteData::decode(&answer.body).map_err(unreadable)
+    }
+
+    /// The names of all topics.
+    pub fn topics(&self) -> Result<BTreeSet<String>> {
+        let code = RequestCode::GET_ALL_TOPIC_LIST_FROM_NAMESERVER;
+        let answer = self.ask_nameserver(code, &crate::protocol::request::NoHeader)?;
+        Ok(TopicList::decode(&answer.body).map_err(unreadable)?.topics)
+    }
+
+    /// The addresses of all masters.
+    fn masters(&self) -> Result<Vec<String>> {
+        let brokers = self.cluster()?.brokers.into_values();
+        let masters = brokers.filter_map(|mut broker| broker.broker_addrs.remove(&MASTER));
+        Ok(masters.collect())
+    }
+
+    /// The addresses of the masters that have a topic.
+    fn masters_of(&self, topic: &str) -> Result<Vec<String>> {
+        let brokers = self.route(topic)?.brokers.into_iter();
+        let masters = brokers.filter_map(|mut broker| broker.broker_addrs.remove(&MASTER));
+        Ok(masters.collect())
+    }
+
+    /// Creates or changes a topic on every master. On an error some may have it.
+    pub fn create_topic(&self, topic: &TopicConfig) -> Result<()> {
+        names::check_topic(&topic.topic_name)?;
+        let attributes = topic.attributes.iter();
+        let attributes: Vec<String> = attributes.map(|(k, v)| format!("+{k}={v}")).collect();
+        let header = CreateTopicRequest {
+            topic: topic.topic_name.clone(),
+            default_topic: names::AUTO_CREATE_TOPIC.to_owned(),
+            read_queue_nums: topic.read_queue_nums,
+            write_queue_nums: topic.write_queue_nums,
+            perm: topic.perm,
+            topic_filter_type: topic.topic_filter_type.to_string(),
+            topic_sys_flag: Some(topic.topic_sys_flag),
+            order: topic.order,
+            attributes: (!attributes.is_empty()).then(|| attributes.join(",")),
+            force: false,
+        };
+        for master in self.masters()? {
+            let code = RequestCode::UPDATE_AND_CREATE_TOPIC;
+            self.ask(&master, Command::request(code, &header))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic with its messages, on every master and in every nameserver.
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        names::check_topic(topic)?;
+        let header = DeleteTopicRequest {
+            topic: topic.to_owned(),
+        };
+        for master in self.masters()? {
+            let code = RequestCode::DELETE_TOPIC_IN_BROKER;
+            self.ask(&master, Command::request(code, &header))?;
+        }
+        for nameserver in &self.instance.nameservers {
+            let code = RequestCode::DELETE_TOPIC_IN_NAMESRV;
+            self.ask(nameserver, Command::request(code, &header))?;
+        }
+        Ok(())
+    }
+
+    /// Creates or changes a consumer group on every master.
+    pub fn create_group(&self, group: &SubscriptionGroupConfig) -> Result<()> {
+        names::check_group(&group.group_name)?;
+        for master in self.masters()? {
+            let code = RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP;
+            let request = Command::bare_request(code).with_body(group.encode());
+            self.ask(&master, request)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a consumer group with its offsets, on every master.
+    pub fn delete_group(&self, group: &str) -> Result<()> {
+        names::check_group(group)?;
+        let header = DeleteSubscriptionGroupRequest {
+            group: group.to_owned(),
+            clean_offset: true,
+        };
+        for master in self.masters()? {
+            let code = RequestCode::DELETE_SUBSCRIPTIONGROUP;
+            self.ask(&master, Command::request(code, &header))?;
+        }
+        Ok(())
+    }
+
+    /// First and last offsets of every queue of a topic.
+    pub fn topic_offsets(&self, topic: &str) -> Result<TopicStatsTable> {
+        let header = GetTopicStatsInfoRequest {
+            topic: topic.to_owned(),
+        };
+        let mut all = TopicStatsTable::default();
+        for master in self.masters_of(topic)? {
+            let request = Command::request(RequestCode::GET_TOPIC_STATS_INFO, &header);
+            let answer = self.ask(&master, request)?;
+            let part = TopicStatsTable::decode(&answer.body).map_err(unreadable)?;
+            all.topic_put_tps += part.topic_put_tps;
+            all.offsets.extend(part.offsets);
+        }
+        all.offsets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+
+    /// How far a group has come with a topic.
+    pub fn group_offsets(&self, group: &str, topic: &str) -> Result<ConsumeStats> {
+        let header = GetConsumeStatsRequest {
+            consumer_group: group.to_owned(),
+            topic: Some(topic.to_owned()),
+            topic_list: None,
+        };
+        let mut all = ConsumeStats::default();
+        for master in self.masters_of(topic)? {
+            let request = Command::request(RequestCode::GET_CONSUME_STATS, &header);
+            let answer = self.ask(&master, request)?;
+            let part = ConsumeStats::decode(&answer.body).map_err(unreadable)?;
+            all.consume_tps += part.consume_tps;
+            all.offsets.extend(part.offsets);
+        }
+        all.offsets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+
+    /// Has the consumers of a group, which must be connected, go on with what was stored at a time
+    /// or later, ms since the epoch; -1 is the end. Answers the new offsets.
+    pub fn reset_offsets(
+        &self,
+        group: &str,
+        topic: &str,
+        timestamp_ms: i64,
+    ) -> Result<Vec<(MessageQueue, i64)>> {
+        let header = ResetOffsetRequest {
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+            queue_id: -1,
+            offset: None,
+            timestamp_ms,
+            is_force: true,
+        };
+        let mut offsets = Vec::new();
+        for master in self.masters_of(topic)? {
+            let request = Command::request(RequestCode::INVOKE_BROKER_TO_RESET_OFFSET, &header);
+            let answer = self.ask(&master, request)?;
+            offsets.extend(
+                ResetOffset::decode(&answer.body)
+                    .map_err(unreadable)?
+                    .offsets,
+            );
+        }
+        offsets.sort();
+        Ok(offsets)
+    }
+
+    /// The message that is stored at a place: `SendResult::offset_msg_id`. It is asked of the
+    /// broker that the id names.
+    pub fn message_at(&self, offset_msg_id: &str) -> Result<ReceivedMessage> {
+        let id = OffsetMsgId::parse(offset_msg_id)
+            .map_err(|error| Error::new(ErrorKind::Invalid, OP, error.to_string()))?;
+        let header = ViewMessageRequest {
+            physical_offset: id.physical_offset,
+            topic: None,
+        };
+        let request = Command::request(RequestCode::VIEW_MESSAGE_BY_ID, &header);
+        let answer = self.ask(&id.store_host.to_string(), request)?;
+        let found = messages(&answer)?.into_iter().next();
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, OP, offset_msg_id))
+    }
+
+    /// The messages of a topic that have a key, at most `max` of each broker.
+    pub fn messages_by_key(
+        &self,
+        topic: &str,
+        key: &str,
+        max: i32,
+    ) -> Result<Vec<ReceivedMessage>> {
+        self.query(topic, key, max, false)
+    }
+
+    /// The messages of a topic that have a unique id: `SendResult::msg_id`. More than one when a
+    /// send was tried again, or the message is delayed or came back.
+    pub fn messages_by_id(&self, topic: &str, msg_id: &str) -> Result<Vec<ReceivedMessage>> {
+        self.query(topic, msg_id, 32, true)
+    }
+
+    fn query(
+        &self,
+        topic: &str,
+        key: &str,
+        max_num: i32,
+        by_id: bool,
+    ) -> Result<Vec<ReceivedMessage>> {
+        let header = QueryMessageRequest {
+            topic: topic.to_owned(),
+            key: key.to_owned(),
+            max_num,
+            begin_timestamp_ms: 0,
+            end_timestamp_ms: i64::MAX,
+            index_type: None,
+            last_key: None,
+        };
+        let mut found = Vec::new();
+        for master in self.masters_of(topic)? {
+            let mut request = Command::request(RequestCode::QUERY_MESSAGE, &header);
+            if by_id {
+                request.ext.insert(UNIQUE_KEY_QUERY, "true");
+            }
+            match self.ask(&master, request) {
+                Ok(answer) => found.extend(messages(&answer)?),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // The index holds hashes, which others may share.
+        let is_meant = |received: &ReceivedMessage| match by_id {
+            true => received.message.unique_id() == Some(key),
+            false => received.message.keys().any(|own| own == key),
+        };
+        found.retain(is_meant);
+        Ok(found)
+    }
+
+    /// Ends its connections. Dropping does the same.
+    pub fn close(&self) {
+        self.instance.close(Duration::ZERO);
+    }
+}
+
+fn unreadable(error: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Corrupt, OP, error.to_string())
+}
+
+fn messages(answer: &Command) -> Result<Vec<ReceivedMessage>> {
+    let body = answer.body.clone();
+    let found = ReceivedMessages::new(body, CheckLevel::Bounds, INFLATED_MAX_BYTES);
+    found.map(|message| message.map_err(Error::from)).collect()
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        if self.instance.runtime.process.is_current() {
+            self.close();
+        }
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin")
+            .field("instance", &self.instance)
+            .finish()
+    }
+}
