@@ -112,6 +112,7 @@ bench:
 bless: bindings/node/node_modules/.package-lock.json
 	RMQ_BLESS=1 cargo test --quiet -p rmq-ffi --test header
 	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test config
+	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test compatibility
 	cd bindings/node && RMQ_BLESS=1 node build.mjs
 
 # cargo-fuzz needs a nightly compiler; without it the same bodies run on random changes instead.

@@ -94,12 +94,24 @@ fn named_in(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
+/// What a served request depends on.
+fn note_on(code: RequestCode) -> &'static str {
+    match code {
+        RequestCode::RECALL_MESSAGE => "with `recallMessageEnable`; 16 without",
+        RequestCode::LITE_PULL_MESSAGE => "with `litePullMessageEnable`; 16 without",
+        RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => {
+            "by the broker, or by consumers without `useServerSideResetOffset`"
+        }
+        _ => "",
+    }
+}
+
 fn render([broker, namesrv]: &[BTreeMap<RequestCode, Said>; 2]) -> String {
     let mut by_client = BTreeSet::new();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/client");
     named_in(&sources, &mut by_client);
     let mut out = String::from(
-        "| code | name | broker | nameserver | rmq's client | why not |\n|---|---|---|---|---|---|\n",
+        "| code | name | broker | nameserver | rmq's client | note |\n|---|---|---|---|---|---|\n",
     );
     for code in RequestCode::ALL {
         let mark = |said: &Said| match said.is_served() {
@@ -108,7 +120,7 @@ fn render([broker, namesrv]: &[BTreeMap<RequestCode, Said>; 2]) -> String {
         };
         let served = broker[code].is_served() || namesrv[code].is_served();
         let why = match (served, unserved::reason(*code)) {
-            (true, _) => "",
+            (true, _) => note_on(*code),
             (false, Some(reason)) => reason,
             (false, None) => "not built yet",
         };
