@@ -1,6 +1,7 @@
 # make demo        a cluster in one process, a crash in the middle, and a table of what came of it
 # make test        everything that must hold; sets up what it needs below target/
 # make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
+# make install     the C library, its headers, rmq.pc and the CMake package below PREFIX
 # make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
 # make bless       rewrites the generated files: include/rmq.h, native.d.ts, docs/configuration.md
 # make fuzz-smoke  a minute for each fuzz target
@@ -23,7 +24,7 @@ SKIPPED := $(TARGET)/skipped
 
 STEPS := fmt lint deny rust python node interop
 
-.PHONY: help demo test $(STEPS) dist bench bless fuzz-smoke clean
+.PHONY: help demo test $(STEPS) dist install bench bless fuzz-smoke clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -96,13 +97,16 @@ dist:
 		install -m 755 $(TARGET)/release/$$name $(DIST)/bin/$$name; \
 	done
 	cp -r conf $(DIST)/conf
-	install -m 644 include/rmq.h $(DIST)/include/
-	install -m 755 $(TARGET)/release/librmq.so $(DIST)/lib/librmq.so.0
-	ln -s librmq.so.0 $(DIST)/lib/librmq.so
-	install -m 644 $(TARGET)/release/librmq.a $(DIST)/lib/
-	strip --strip-debug $(DIST)/bin/* $(DIST)/lib/librmq.so.0 $(DIST)/lib/librmq.a
+	bash rmq-ffi/install.sh $(TARGET)/release $(DIST)
+	strip --strip-debug $(DIST)/bin/* $(DIST)/lib/librmq.so.*.* $(DIST)/lib/librmq.a
 	install -m 644 LICENSE README.md CHANGELOG.md $(DIST)/
 	@echo "$(DIST): $$(cd $(DIST) && ls bin | tr '\n' ' ')"
+
+PREFIX ?= /usr/local
+
+install:
+	cargo build --release -p rmq-ffi
+	bash rmq-ffi/install.sh $(TARGET)/release $(PREFIX)
 
 bench:
 	cargo build --release -p rmq-core --features cli --bins

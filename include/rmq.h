@@ -59,6 +59,26 @@
 #define RMQ_LOG_TRACE 5
 
 /**
+ * Stored as safely as the broker promises.
+ */
+#define RMQ_SEND_OK 0
+
+/**
+ * Stored, but not flushed in time.
+ */
+#define RMQ_SEND_FLUSH_DISK_TIMEOUT 1
+
+/**
+ * Stored, but not replicated in time.
+ */
+#define RMQ_SEND_FLUSH_SLAVE_TIMEOUT 2
+
+/**
+ * Stored, but there is no slave to replicate to.
+ */
+#define RMQ_SEND_SLAVE_NOT_AVAILABLE 3
+
+/**
  * A running broker. Any thread may use it at any time; it is freed by `rmq_broker_free`.
  */
 typedef struct rmq_broker rmq_broker;
@@ -84,9 +104,27 @@ typedef struct rmq_config rmq_config;
 typedef struct rmq_error rmq_error;
 
 /**
+ * A message that can be sent, once or many times. Any thread may use it at any time; who made it
+ * frees it, also while it is being sent.
+ */
+typedef struct rmq_message rmq_message;
+
+/**
  * A running nameserver. Any thread may use it at any time; it is freed by `rmq_namesrv_free`.
  */
 typedef struct rmq_namesrv rmq_namesrv;
+
+/**
+ * Sends messages to a cluster. Any thread may use it at any time; it is freed by
+ * `rmq_producer_free`. All producers of a process share one event loop and a few threads, which
+ * end with the last of them.
+ */
+typedef struct rmq_producer rmq_producer;
+
+/**
+ * What became of a message. It does not change, so every thread may read it.
+ */
+typedef struct rmq_send_result rmq_send_result;
 
 /**
  * How a call went: `RMQ_OK` or one of the `RMQ_E_` numbers. Later libraries may add numbers.
@@ -117,6 +155,21 @@ typedef void (*rmq_log_cb)(void *user_data,
  * ended, on the thread that ended it.
  */
 typedef void (*rmq_destroy_cb)(void *user_data);
+
+/**
+ * Takes the outcome of an asynchronous send. It is called exactly once for each send that was
+ * accepted, on a thread of the library. It may send more with the asynchronous functions;
+ * functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it. A slow one delays those of other
+ * sends.
+ *
+ * @param user_data What was given with the callback.
+ * @param result What became of the message, or NULL; valid during the call, not to be freed.
+ * @param error What went wrong, or NULL; valid during the call, not to be freed. Exactly one of
+ * the two is NULL.
+ */
+typedef void (*rmq_send_cb)(void *user_data,
+                            const struct rmq_send_result *result,
+                            const struct rmq_error *error);
 
 /**
  * The call did what it says.
@@ -808,6 +861,158 @@ rmq_status rmq_log_set(rmq_log_cb callback,
 const char *rmq_log_level_name(int32_t level);
 
 /**
+ * Makes a message.
+ *
+ * @param topic A NUL-terminated name of 1 to 4,096 bytes, of which the protocol takes 127; copied.
+ * @param body The body: any bytes, NUL among them; copied. NULL if `body_len` is 0.
+ * @param body_len Bytes of the body.
+ * @param out Where to store the message; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_new(const char *topic,
+                           const void *body,
+                           size_t body_len,
+                           struct rmq_message **out,
+                           struct rmq_error **error);
+
+/**
+ * Sets the tag, which consumers can choose by.
+ *
+ * @param message A message.
+ * @param tag A NUL-terminated text of 1 to 4,096 bytes; copied.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_tag(struct rmq_message *message,
+                               const char *tag,
+                               struct rmq_error **error);
+
+/**
+ * Sets the keys that the message can be looked for by.
+ *
+ * @param message A message.
+ * @param keys A NUL-terminated text of 1 to 4,096 bytes, with spaces between keys; copied.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_keys(struct rmq_message *message,
+                                const char *keys,
+                                struct rmq_error **error);
+
+/**
+ * Sets a property. Names that RocketMQ uses itself mean what they mean there.
+ *
+ * @param message A message.
+ * @param name A NUL-terminated name of 1 to 4,096 bytes; copied.
+ * @param value A NUL-terminated text of at most 65,536 bytes; copied. The protocol takes 32,767
+ * bytes of properties in all, which is told when the message is sent.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_property(struct rmq_message *message,
+                                    const char *name,
+                                    const char *value,
+                                    struct rmq_error **error);
+
+/**
+ * Has the broker deliver the message after the time of one of its delay levels.
+ *
+ * @param message A message.
+ * @param level From 1; the broker takes its highest for one above.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_delay_level(struct rmq_message *message,
+                                       int32_t level,
+                                       struct rmq_error **error);
+
+/**
+ * Has the broker deliver the message this long after it was stored.
+ *
+ * @param message A message.
+ * @param delay_ms Milliseconds.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_delay_ms(struct rmq_message *message,
+                                    uint64_t delay_ms,
+                                    struct rmq_error **error);
+
+/**
+ * Has the broker deliver the message at a time.
+ *
+ * @param message A message.
+ * @param deliver_at_ms Milliseconds since the epoch.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_deliver_at_ms(struct rmq_message *message,
+                                         int64_t deliver_at_ms,
+                                         struct rmq_error **error);
+
+/**
+ * Sends the message to the queue that all messages of this key go to, while the topic keeps its
+ * queues: they stay in order.
+ *
+ * @param message A message.
+ * @param key A NUL-terminated text of 1 to 4,096 bytes; copied.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_sharding_key(struct rmq_message *message,
+                                        const char *key,
+                                        struct rmq_error **error);
+
+/**
+ * Sends the message to one queue.
+ *
+ * @param message A message.
+ * @param broker_name The NUL-terminated name of the broker, 1 to 4,096 bytes; copied.
+ * @param queue_id The queue of the topic there, from 0.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_message_set_queue(struct rmq_message *message,
+                                 const char *broker_name,
+                                 int32_t queue_id,
+                                 struct rmq_error **error);
+
+/**
+ * Frees a message. Sends of it that are under way are not disturbed.
+ *
+ * @param message A message; NULL, or one that was freed, is left alone.
+ */
+void rmq_message_free(struct rmq_message *message);
+
+/**
  * Starts a nameserver on threads of its own. It accepts requests when this returns.
  *
  * Without keys it listens on a free port of 127.0.0.1 and has no files.
@@ -868,6 +1073,235 @@ rmq_status rmq_namesrv_close(struct rmq_namesrv *namesrv,
  * nothing is done to what belongs to the parent.
  */
 void rmq_namesrv_free(struct rmq_namesrv *namesrv);
+
+/**
+ * Starts a producer. Nothing is asked of the network yet.
+ *
+ * @param config Keys named as the fields of Apache's Java client, of which "namesrvAddr" is
+ * needed; others are "producerGroup", "sendMsgTimeout", "retryTimesWhenSendFailed",
+ * "retryAnotherBrokerWhenNotStoreOK", "compressMsgBodyOverHowmuch", "compressType",
+ * "compressLevel", "maxMessageSize", "defaultTopicQueueNums", "sendLatencyFaultEnable",
+ * "clientIP", "instanceName", "unitName", "pollNameServerInterval", "heartbeatBrokerInterval",
+ * "mqClientApiTimeout"; "rmq.maxInFlight" bounds the asynchronous sends under way. Only read.
+ * @param out Where to store the producer; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the host's system refuses.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_start(const struct rmq_config *config,
+                              struct rmq_producer **out,
+                              struct rmq_error **error);
+
+/**
+ * The id that brokers know a producer by.
+ *
+ * @param producer A producer, closed or not.
+ * @return A NUL-terminated text that lives until the producer is freed, not to be freed; NULL if
+ * `producer` is NULL, was freed, or belongs to the parent of this process.
+ */
+const char *rmq_producer_client_id(const struct rmq_producer *producer);
+
+/**
+ * Sends a message and waits until it is acknowledged.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's.
+ * @param timeout_ms How long it may take, retries included; -1 for the producer's
+ * "sendMsgTimeout".
+ * @param out Where to store the result, which the caller frees; NULL if it is not wanted. Written
+ * on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_INVALID` and `RMQ_E_LIMIT` for a message that no broker would take;
+ * `RMQ_E_NOT_FOUND` when no nameserver knows the topic and it cannot be made; `RMQ_E_UNREACHABLE`
+ * and `RMQ_E_TIMEOUT` when no broker acknowledged it in time, though it may be stored;
+ * `RMQ_E_BROKER` with the code of a broker that refused it; `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_send(struct rmq_producer *producer,
+                             const struct rmq_message *message,
+                             int64_t timeout_ms,
+                             struct rmq_send_result **out,
+                             struct rmq_error **error);
+
+/**
+ * Sends several messages of one topic as one request: all are stored, or none.
+ *
+ * @param producer A producer.
+ * @param messages `count` messages, which stay the caller's. Their queues and sharding keys do not
+ * count.
+ * @param count From 1 to 65,536.
+ * @param timeout_ms How long it may take, retries included; -1 for the producer's
+ * "sendMsgTimeout".
+ * @param out Where to store the result, which the caller frees; NULL if it is not wanted. Written
+ * on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_send`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_send_batch(struct rmq_producer *producer,
+                                   const struct rmq_message *const *messages,
+                                   size_t count,
+                                   int64_t timeout_ms,
+                                   struct rmq_send_result **out,
+                                   struct rmq_error **error);
+
+/**
+ * Sends a message without waiting for anything.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's and may be freed at once.
+ * @param timeout_ms How long it may take, retries included; -1 for the producer's
+ * "sendMsgTimeout".
+ * @param callback After `RMQ_OK` called exactly once, maybe before this returns, also when the
+ * producer is closed or freed meanwhile; after anything else never.
+ * @param user_data Handed to the callback as it is.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`: the send was accepted; `RMQ_E_BUSY`: "rmq.maxInFlight" sends are under way;
+ * `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ *
+ * # Safety
+ * As the parameters say; `callback` may be called on any thread.
+ */
+rmq_status rmq_producer_send_async(struct rmq_producer *producer,
+                                   const struct rmq_message *message,
+                                   int64_t timeout_ms,
+                                   rmq_send_cb callback,
+                                   void *user_data,
+                                   struct rmq_error **error);
+
+/**
+ * Sends a message that nobody acknowledges: it is lost without notice if anything goes wrong after
+ * it was accepted. Never waits.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's and may be freed at once.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_send_async`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_send_oneway(struct rmq_producer *producer,
+                                    const struct rmq_message *message,
+                                    struct rmq_error **error);
+
+/**
+ * Waits until nothing is under way, callbacks included.
+ *
+ * @param producer A producer.
+ * @param timeout_ms How long to wait; -1 for as long as it takes.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_flush(struct rmq_producer *producer,
+                              int64_t timeout_ms,
+                              struct rmq_error **error);
+
+/**
+ * Closes a producer: new sends fail at once, those under way may end within the timeout and fail
+ * with `RMQ_E_CLOSED` after it, and brokers are told. When it returns no callback runs or will
+ * run. A second call does nothing and succeeds. The handle stays valid until it is freed.
+ *
+ * @param producer A producer.
+ * @param timeout_ms How long the end may take; -1 for as long as it takes.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_TIMEOUT` (a callback did not return), `RMQ_E_INVALID`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ *
+ * # Safety
+ * As the parameters say.
+ */
+rmq_status rmq_producer_close(struct rmq_producer *producer,
+                              int64_t timeout_ms,
+                              struct rmq_error **error);
+
+/**
+ * Frees a producer; one that was not closed is closed without waiting for what is under way. Calls
+ * of other threads that are under way end as if it was still there.
+ *
+ * @param producer A producer; NULL, or one that was freed, is left alone. In a forked child
+ * nothing is done to what belongs to the parent.
+ */
+void rmq_producer_free(struct rmq_producer *producer);
+
+/**
+ * How safely the message is stored: one of the `RMQ_SEND_` numbers.
+ *
+ * @param result A result, or NULL.
+ * @return The value; -1 if `result` is NULL or was freed.
+ */
+int32_t rmq_send_result_status(const struct rmq_send_result *result);
+
+/**
+ * The unique id of the message; of a batch, all of them with commas between them.
+ *
+ * @param result A result, or NULL.
+ * @return NUL-terminated text that lives until the result is freed, not to be freed; NULL if
+ * `result` is NULL or was freed.
+ */
+const char *rmq_send_result_msg_id(const struct rmq_send_result *result);
+
+/**
+ * The id that says where the message is stored; of a batch, all of them.
+ *
+ * @param result A result, or NULL.
+ * @return NUL-terminated text that lives until the result is freed, not to be freed; NULL if
+ * `result` is NULL or was freed.
+ */
+const char *rmq_send_result_offset_msg_id(const struct rmq_send_result *result);
+
+/**
+ * The broker that has the message.
+ *
+ * @param result A result, or NULL.
+ * @return NUL-terminated text that lives until the result is freed, not to be freed; NULL if
+ * `result` is NULL or was freed.
+ */
+const char *rmq_send_result_broker_name(const struct rmq_send_result *result);
+
+/**
+ * The queue that the message is in.
+ *
+ * @param result A result, or NULL.
+ * @return The value; -1 if `result` is NULL or was freed.
+ */
+int32_t rmq_send_result_queue_id(const struct rmq_send_result *result);
+
+/**
+ * The offset of the message in its queue; of a batch, that of the first.
+ *
+ * @param result A result, or NULL.
+ * @return The value; -1 if `result` is NULL or was freed.
+ */
+int64_t rmq_send_result_queue_offset(const struct rmq_send_result *result);
+
+/**
+ * With it a message with a delay can be recalled.
+ *
+ * @param result A result, or NULL.
+ * @return NUL-terminated text that lives until the result is freed, not to be freed; NULL if
+ * there is none, or `result` is NULL or was freed.
+ */
+const char *rmq_send_result_recall_handle(const struct rmq_send_result *result);
+
+/**
+ * Frees a result and its texts.
+ *
+ * @param result A result that a function stored; NULL, or one that was freed, is left alone.
+ */
+void rmq_send_result_free(struct rmq_send_result *result);
 
 /**
  * The name of a status, for example "RMQ_E_TIMEOUT"; "unknown" for a number that is none.

@@ -1,12 +1,15 @@
 //! Arguments as C hands them in.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::error::Fault;
 
 /// Longest key, member name or path that is read, bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 4096;
+
+/// Most bytes of a body that are read: more than the protocol takes.
+const BYTES_MAX: usize = i32::MAX as usize;
 
 /// What a wait without a limit is: longer than any process waits.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -50,6 +53,26 @@ pub(crate) unsafe fn name(name: *const c_char, what: &str) -> Result<String, Fau
         true => Err(Fault::invalid(format!("{what} is empty"))),
         false => Ok(name),
     }
+}
+
+/// A copy of bytes.
+///
+/// # Safety
+/// `bytes` is NULL, or `len` bytes of it can be read.
+pub(crate) unsafe fn bytes(bytes: *const c_void, len: usize, name: &str) -> Result<Vec<u8>, Fault> {
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    if bytes.is_null() {
+        return Err(Fault::invalid(format!("{name} is NULL")));
+    }
+    if len > BYTES_MAX {
+        return Err(Fault::limit(format!(
+            "{name} is longer than {BYTES_MAX} bytes"
+        )));
+    }
+    // SAFETY: the caller vouches for `len` bytes, and there are fewer than `isize::MAX`.
+    Ok(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) }.to_vec())
 }
 
 /// How long to wait: -1 is for as long as it takes.

@@ -84,6 +84,15 @@ pub(crate) fn run_callback(callback: impl FnOnce()) {
     }
 }
 
+/// Runs a callback that must not be left out.
+pub(crate) fn in_new_callback(callback: impl FnOnce()) {
+    let outer = IN_CALLBACK.try_with(|inside| inside.replace(true));
+    callback();
+    if let Ok(outer) = outer {
+        let _ = IN_CALLBACK.try_with(|inside| inside.set(outer));
+    }
+}
+
 /// A place of the caller's for a result, which is written on success only.
 pub(crate) struct Out<T>(*mut T);
 

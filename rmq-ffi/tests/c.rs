@@ -20,6 +20,9 @@ const COMPILERS: [(&str, &str); 6] = [
     ("clang++", "c++17"),
 ];
 
+/// What is run under everything.
+const PROGRAMS: [&str; 2] = ["hostile.c", "producer.c"];
+
 /// Whether a tool is here; it is said when a test does without it.
 fn has(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok();
@@ -76,7 +79,7 @@ fn build(compiler: &str, standard: &str, source: &str, flags: &[&str]) -> Built 
             .arg(sources.join(source))
             .args(["-x", "none"])
             .arg(&named)
-            .args(["-ldl", "-o"])
+            .args(["-ldl", "-lpthread", "-o"])
             .arg(&program),
     );
     Built { dir, program }
@@ -117,8 +120,10 @@ fn the_header_compiles_everywhere_and_the_version_is_told() {
 fn misuse_is_a_status_and_leaves_nothing() {
     for (compiler, standard) in COMPILERS {
         if has(compiler) {
-            let printed = build(compiler, standard, "hostile.c", &[]).run(&[]);
-            assert_eq!(printed, "", "{compiler} {standard}");
+            for source in PROGRAMS {
+                let printed = build(compiler, standard, source, &[]).run(&[]);
+                assert_eq!(printed, "", "{compiler} {standard} {source}");
+            }
         }
     }
 }
@@ -132,7 +137,9 @@ fn misuse_under_sanitizers() {
     ];
     for compiler in ["gcc", "clang"] {
         if has(compiler) && links(compiler, &flags) {
-            assert_eq!(build(compiler, "c11", "hostile.c", &flags).run(&[]), "");
+            for source in PROGRAMS {
+                assert_eq!(build(compiler, "c11", source, &flags).run(&[]), "");
+            }
         }
     }
 }
@@ -142,18 +149,18 @@ fn misuse_under_valgrind() {
     if !has("valgrind") {
         return;
     }
-    let built = build("gcc", "c11", "hostile.c", &[]);
     let checks = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"];
     let kinds = [
         "--errors-for-leak-kinds=definite",
         "--show-leak-kinds=definite",
     ];
-    let out = built
-        .command(&[&checks[..], &kinds].concat())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{}\n{said}", out.status);
+    for source in PROGRAMS {
+        let built = build("gcc", "c11", source, &[]);
+        let mut command = built.command(&[&checks[..], &kinds].concat());
+        let out = command.output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{source}: {}\n{said}", out.status);
+    }
 }
 
 /// `RMQ_CYCLES` (200 unless said) is how often both servers start and stop.

@@ -4,6 +4,7 @@
 //! handled, and after `close` (or a drop, which is a kill) no thread and no descriptor is left.
 
 mod broker;
+mod client_keys;
 pub mod cluster;
 mod namesrv;
 mod settings;
@@ -11,6 +12,7 @@ mod storage;
 pub mod version;
 
 pub use broker::Broker;
+pub use client_keys::producer_options;
 pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use namesrv::NameServer;
 pub use settings::{broker_config, nameserver_config};

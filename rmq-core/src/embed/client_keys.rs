@@ -1,0 +1,128 @@
+//! Options of clients from keys alone, for callers that have no types for them.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::{Compression, ProducerOptions};
+use crate::config::Properties;
+
+const OP: &str = "producer options";
+
+/// A producer's options from keys, named as the fields of Apache's Java client: `namesrvAddr`,
+/// `producerGroup`, `sendMsgTimeout`, `retryTimesWhenSendFailed`,
+/// `retryAnotherBrokerWhenNotStoreOK`, `compressMsgBodyOverHowmuch`, `compressType`,
+/// `compressLevel`, `maxMessageSize`, `defaultTopicQueueNums`, `sendLatencyFaultEnable`,
+/// `clientIP`, `instanceName`, `unitName`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
+/// `mqClientApiTimeout`; and `rmq.maxInFlight`, the asynchronous sends under way at a time.
+///
+/// `Invalid`: a key is unknown, or a value is not allowed.
+pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
+    let mut options = ProducerOptions::default();
+    for (key, value) in keys.iter() {
+        set(&mut options, key, value)?;
+    }
+    Ok(options)
+}
+
+fn set(options: &mut ProducerOptions, key: &str, value: &str) -> Result<()> {
+    let client = &mut options.client;
+    match key {
+        "namesrvAddr" => client.nameservers = value.to_owned(),
+        "clientIP" => client.client_ip = Some(value.to_owned()),
+        "instanceName" => client.instance_name = Some(value.to_owned()),
+        "unitName" => client.unit_name = Some(value.to_owned()),
+        "pollNameServerInterval" => client.route_poll_interval_ms = positive(key, value)?,
+        "heartbeatBrokerInterval" => client.heartbeat_interval_ms = positive(key, value)?,
+        "mqClientApiTimeout" => client.request_timeout_ms = positive(key, value)?,
+        "producerGroup" => options.group = value.to_owned(),
+        "sendMsgTimeout" => options.send_timeout_ms = positive(key, value)?,
+        "retryTimesWhenSendFailed" => options.retry_times = read(key, value)?,
+        "retryAnotherBrokerWhenNotStoreOK" => options.retry_not_stored_ok = read(key, value)?,
+        "compressMsgBodyOverHowmuch" => options.compress_over_bytes = read(key, value)?,
+        "compressType" => options.compression = compression(value)?,
+        "compressLevel" => options.compress_level = read(key, value)?,
+        "maxMessageSize" => options.max_message_bytes = read(key, value)?,
+        "defaultTopicQueueNums" => options.new_topic_queue_nums = read(key, value)?,
+        "sendLatencyFaultEnable" => options.avoid_slow_brokers = read(key, value)?,
+        "rmq.maxInFlight" => options.max_in_flight = read(key, value)?,
+        _ => return Err(invalid(format!("there is no key {key} of producers"))),
+    }
+    Ok(())
+}
+
+fn invalid(context: String) -> Error {
+    Error::new(ErrorKind::Invalid, OP, context)
+}
+
+fn read<T: FromStr<Err: Display>>(key: &str, value: &str) -> Result<T> {
+    let parsed = value.trim().parse();
+    parsed.map_err(|why| invalid(format!("{key}={value}: {why}")))
+}
+
+fn positive(key: &str, value: &str) -> Result<u64> {
+    match read(key, value)? {
+        0 => Err(invalid(format!("{key}={value}: allowed is 1 or more"))),
+        ms => Ok(ms),
+    }
+}
+
+fn compression(value: &str) -> Result<Compression> {
+    match value {
+        "ZLIB" => Ok(Compression::Zlib),
+        "LZ4" => Ok(Compression::Lz4),
+        "ZSTD" => Ok(Compression::Zstd),
+        _ => Err(invalid(format!(
+            "compressType={value}: allowed is ZLIB, LZ4 or ZSTD"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> Result<ProducerOptions> {
+        let mut keys = Properties::new("test");
+        keys.extend(pairs.iter().copied());
+        producer_options(&keys)
+    }
+
+    #[test]
+    fn keys_of_the_java_client_are_known() {
+        assert_eq!(options(&[]).unwrap(), ProducerOptions::default());
+        let made = options(&[
+            ("namesrvAddr", "a:1"),
+            ("producerGroup", "g"),
+            ("sendMsgTimeout", "50"),
+            ("retryAnotherBrokerWhenNotStoreOK", "true"),
+            ("compressType", "LZ4"),
+            ("rmq.maxInFlight", "7"),
+        ])
+        .unwrap();
+        assert_eq!(
+            (made.client.nameservers.as_str(), made.group.as_str()),
+            ("a:1", "g")
+        );
+        assert_eq!((made.send_timeout_ms, made.max_in_flight), (50, 7));
+        assert!(made.retry_not_stored_ok && made.compression == Compression::Lz4);
+    }
+
+    #[test]
+    fn wrong_keys_and_values_are_refused() {
+        for pair in [
+            ("sendMsgTimeot", "1"),
+            ("sendMsgTimeout", "0"),
+            ("sendMsgTimeout", "soon"),
+            ("retryTimesWhenSendFailed", "-1"),
+            ("compressType", "zip"),
+            ("sendLatencyFaultEnable", "yes"),
+        ] {
+            assert_eq!(
+                options(&[pair]).unwrap_err().kind(),
+                ErrorKind::Invalid,
+                "{pair:?}"
+            );
+        }
+    }
+}

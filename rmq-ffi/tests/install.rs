@@ -1,0 +1,143 @@
+//! The examples, built from nothing but what an installation holds.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a test says what it could not run")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An installation, and room for programs beside it.
+struct Installed {
+    dir: tempfile::TempDir,
+}
+
+/// Programs by the folder, the compiler and the standard of their source.
+const EXAMPLES: [(&str, &str, &str); 3] = [
+    ("c/quickstart.c", "gcc", "c99"),
+    ("c/cluster.c", "gcc", "c99"),
+    ("cpp/cluster.cpp", "g++", "c++17"),
+];
+
+impl Installed {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+        let mut install = Command::new("bash");
+        install.arg(script).arg(support::library_dir());
+        install.arg(dir.path().join("before"));
+        support::run(&mut install);
+        // What was installed can be moved.
+        std::fs::rename(dir.path().join("before"), dir.path().join("prefix")).unwrap();
+        Self { dir }
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.dir.path().join("prefix")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What pkg-config says.
+    fn flags(&self, arguments: &[&str]) -> Vec<String> {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", self.prefix().join("lib/pkgconfig"));
+        let said = support::run(command.args(arguments).arg("rmq"));
+        said.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn run(&self, program: &Path) -> String {
+        support::run(Command::new(program).env("LD_LIBRARY_PATH", self.prefix().join("lib")))
+    }
+
+    fn check(&self, example: &str, program: &Path) {
+        let printed = self.run(program);
+        let wanted = match example {
+            "c/quickstart.c" => "queue",
+            "c/cluster.c" => "100 of 100 acknowledged without broker-a",
+            _ => "100 of 100 are on both\nwithout a slave: told so",
+        };
+        assert!(printed.contains(wanted), "{example}:\n{printed}");
+    }
+}
+
+fn example(path: &str) -> PathBuf {
+    let examples = support::include_dir().join("../examples");
+    examples.join(path)
+}
+
+fn has(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok();
+    if !there {
+        println!("NOT RUN: {tool} is not installed");
+        assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
+    }
+    there
+}
+
+#[test]
+fn examples_build_by_pkg_config_and_run() {
+    if !has("pkg-config") {
+        return;
+    }
+    let installed = Installed::new();
+    let flags = installed.flags(&["--cflags", "--libs"]);
+    for (path, compiler, standard) in EXAMPLES {
+        let program = installed.program("example");
+        let mut compile = Command::new(compiler);
+        compile.arg(format!("-std={standard}"));
+        compile.args(["-Wall", "-Wextra", "-Werror", "-pthread"]);
+        compile
+            .arg(example(path))
+            .args(&flags)
+            .arg("-o")
+            .arg(&program);
+        support::run(&mut compile);
+        installed.check(path, &program);
+    }
+    let version = installed.flags(&["--modversion"]);
+    assert_eq!(version, [env!("CARGO_PKG_VERSION")]);
+}
+
+#[test]
+fn a_program_links_the_static_library() {
+    if !has("pkg-config") {
+        return;
+    }
+    let installed = Installed::new();
+    let program = installed.program("example");
+    let mut compile = Command::new("gcc");
+    compile.arg("-std=c99").arg(example("c/quickstart.c"));
+    compile.args(installed.flags(&["--cflags"]));
+    compile.arg(installed.prefix().join("lib/librmq.a"));
+    let needed = installed.flags(&["--static", "--libs"]);
+    compile.args(needed.iter().filter(|flag| *flag != "-lrmq"));
+    support::run(compile.arg("-o").arg(&program));
+    let printed = support::run(&mut Command::new(&program));
+    assert!(printed.contains("queue"), "{printed}");
+}
+
+#[test]
+fn examples_build_by_cmake_and_run() {
+    if !has("cmake") {
+        return;
+    }
+    let installed = Installed::new();
+    let build = installed.program("build");
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(example("")).arg("-B").arg(&build);
+    let prefix = installed.prefix();
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    support::run(&mut configure);
+    support::run(Command::new("cmake").arg("--build").arg(&build));
+    for (path, program) in [
+        ("c/quickstart.c", "quickstart_c"),
+        ("c/cluster.c", "cluster_c"),
+        ("cpp/cluster.cpp", "cluster_cpp"),
+    ] {
+        installed.check(path, &build.join(program));
+    }
+}
