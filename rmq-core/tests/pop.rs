@@ -34,6 +34,7 @@ use rmq_core::protocol::request::pop::{
     NotificationRequest, NotificationResponse, PeekMessageRequest, PollingInfoRequest,
     PollingInfoResponse, PopMessageRequest, PopMessageResponse,
 };
+use rmq_core::protocol::request::topic::DeleteTopicRequest;
 
 const TOPIC: &str = "bank";
 const GROUP: &str = "tellers";
@@ -544,6 +545,33 @@ fn the_broker_assigns_by_the_mode_that_was_set() {
     server.restart(End::Killed);
     join(&server);
     assert_eq!(assigned(&server), [(MessageRequestMode::Pop, -1)]);
+}
+
+#[test]
+fn a_deleted_topic_takes_its_retries_along() {
+    let server = Server::new("");
+    server.send(0, "old");
+    server.pop_until(1, 100);
+    let retries = RetryKind::V1.topic(TOPIC, GROUP);
+    let stored = || {
+        let found = peer::read_queue(&server.client, &server.address, &retries, 0);
+        found.ok().filter(|found| !found.is_empty())
+    };
+    eventually("it comes again", stored);
+    let header = DeleteTopicRequest {
+        topic: TOPIC.to_owned(),
+    };
+    let reply = server.call(Command::request(
+        RequestCode::DELETE_TOPIC_IN_BROKER,
+        &header,
+    ));
+    assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
+    assert!(stored().is_none());
+    let (client, address) = (&server.client, &server.address);
+    raw::create_topic(client, address, TOPIC, QUEUES, peer::ANSWER).unwrap();
+    assert!(server.pop(60_000).is_empty());
+    server.send(1, "new");
+    assert_eq!(server.pop_until(1, 60_000)[0].body, "new");
 }
 
 /// A consumer that pops, acknowledges, changes times and forgets at random, while the broker is

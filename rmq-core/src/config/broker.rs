@@ -180,6 +180,8 @@ settings! {
             pop_shows_retry_topic: bool, "popResponseReturnActualRetryTopic" =
                 is("false").reload(),
                 "Shows the retry topic's name in pop answers.";
+            clear_pop_retries: bool, "clearRetryTopicWhenDeleteTopic" = is("true").reload(),
+                "Deletes the pop retry topics of a deleted topic.";
             assigns_queues: bool, "serverLoadBalancerEnable" = is("true").reload(),
                 "Lets the broker assign queues to consumers.";
             assignment_route_ms: u64, "loadBalancePollNameServerInterval" =
@@ -261,8 +263,6 @@ settings! {
                 "Silence after which a subscription is forgotten.";
             "validateSystemTopicWhenUpdateTopic": Bool = is("true"),
                 "Refuses changes of system topics.";
-            "clearRetryTopicWhenDeleteTopic": Bool = is("true"),
-                "Deletes the pop retry topics of a deleted topic.";
             "rmqAddressServerDomain": Text = is("jmenv.tbsite.net"),
                 "Host of the address server.";
             "rmqAddressServerSubGroup": Text = is("nsaddr"),

@@ -201,6 +201,8 @@ impl Engine {
         let until = orders.blocked_until(at, None, 0, self.now.wall_ms);
         drop(orders);
         match acked {
+            // A reset that the group was not told of yet has the last word.
+            Acked::Next(_) if self.shared.resets.has(topic, group, queue_id) => {}
             Acked::Next(next) => offsets.commit(topic, group, queue_id, next),
             Acked::Stale => return Ok(()),
             Acked::Unknown => {

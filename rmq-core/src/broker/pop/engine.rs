@@ -75,6 +75,8 @@ pub(super) struct Engine {
     pub(super) unlocks: BTreeSet<(i64, Place)>,
     pub(super) news: VecDeque<News>,
     pub(super) now: Now,
+    /// Answers to send.
+    pub(super) sent: Vec<(ConnectionId, Vec<u8>)>,
     records: Vec<Outgoing>,
     replies: Vec<Reply>,
     parked: VecDeque<Parked>,
@@ -122,6 +124,7 @@ impl Engine {
             unlocks: BTreeSet::new(),
             news: VecDeque::new(),
             now,
+            sent: Vec::new(),
             records: Vec::new(),
             replies: Vec::new(),
             parked: VecDeque::new(),
@@ -190,9 +193,9 @@ impl Engine {
     }
 
     /// Answers now.
-    pub(super) fn answer(&self, request: &Request, answer: Result<Command, Refusal>) {
+    pub(super) fn answer(&mut self, request: &Request, answer: Result<Command, Refusal>) {
         if let Some(bytes) = encode_answer(&request.command, answer.map(Some)) {
-            self.shared.send(request.conn, bytes);
+            self.sent.push((request.conn, bytes));
         }
     }
 
@@ -303,7 +306,7 @@ impl Engine {
     pub(super) fn settle(&mut self) -> Vec<News> {
         let safe = self.shared.store.watermarks().safe();
         while let Some(parked) = self.parked.pop_front_if(|parked| parked.log_end <= safe) {
-            self.shared.send(parked.conn, parked.bytes);
+            self.sent.push((parked.conn, parked.bytes));
         }
         let mut visible = Vec::new();
         while let Some(news) = self.news.pop_front_if(|news| news.log_end <= safe) {

@@ -18,6 +18,8 @@ mod polling;
 mod positions;
 mod revive;
 mod take;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::net::SocketAddr;

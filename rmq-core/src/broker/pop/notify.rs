@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Answers what is not held, or not any longer.
-    fn give_up(&self, request: &Request, full: bool) {
+    fn give_up(&mut self, request: &Request, full: bool) {
         if request.command.request_code() == RequestCode::NOTIFICATION {
             self.notify(request, false, full);
             return;
@@ -156,7 +156,7 @@ impl Engine {
                 }
                 Err(refusal) => {
                     self.polling.take(id);
-                    self.answer(&request, Err(refusal));
+                    self.refuse_pop(&request, refusal);
                 }
             }
         }
@@ -198,7 +198,7 @@ impl Engine {
         }
     }
 
-    fn notify(&self, request: &Request, has_msg: bool, polling_full: bool) {
+    fn notify(&mut self, request: &Request, has_msg: bool, polling_full: bool) {
         let header = NotificationResponse {
             has_msg,
             polling_full,
@@ -285,17 +285,19 @@ impl Engine {
     }
 
     /// POLLING_INFO.
-    pub(super) fn polling_info(&self, request: &Request) {
-        let answer = || -> Result<Command, Refusal> {
-            let header: PollingInfoRequest = request.command.header()?;
-            let place = Place::new(&header.topic, &header.consumer_group, header.queue_id);
-            self.check_place(request, &place, "peeking")?;
-            let response = PollingInfoResponse {
-                polling_num: i32::try_from(self.polling.count(&place)).unwrap_or(i32::MAX),
-            };
-            let answer = Command::response_to(&request.command, ResponseCode::SUCCESS, None);
-            Ok(answer.with_header(&response))
+    pub(super) fn polling_info(&mut self, request: &Request) {
+        let answer = self.polling_count(request);
+        self.answer(request, answer);
+    }
+
+    fn polling_count(&self, request: &Request) -> Result<Command, Refusal> {
+        let header: PollingInfoRequest = request.command.header()?;
+        let place = Place::new(&header.topic, &header.consumer_group, header.queue_id);
+        self.check_place(request, &place, "peeking")?;
+        let response = PollingInfoResponse {
+            polling_num: i32::try_from(self.polling.count(&place)).unwrap_or(i32::MAX),
         };
-        self.answer(request, answer());
+        let answer = Command::response_to(&request.command, ResponseCode::SUCCESS, None);
+        Ok(answer.with_header(&response))
     }
 }

@@ -76,7 +76,12 @@ impl Engine {
                 let (topic, is_dead) = self.target(point, &group, &slice);
                 if self.shared.topics.get(&topic).is_none() {
                     self.make_topic(topic);
-                    let at_ms = self.now.wall_ms + TOPIC_MS;
+                    let waited_ms = self.now.wall_ms - point.revive_time_ms();
+                    let pause_ms = match waited_ms > RETRY_MS {
+                        true => RETRY_MS,
+                        false => TOPIC_MS,
+                    };
+                    let at_ms = self.now.wall_ms + pause_ms;
                     self.points.again(due.queue, due.at, at_ms);
                     return None;
                 }

@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Consumers read the whole header of every answer.
-    fn refuse_pop(&self, request: &Request, refusal: Refusal) {
+    pub(super) fn refuse_pop(&mut self, request: &Request, refusal: Refusal) {
         let Refusal { code, remark } = refusal;
         let response = Command::response_to(&request.command, code, Some(remark));
         let response = response.with_header(&PopMessageResponse::empty());
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Answers a pop that found nothing and is not held any longer.
-    pub(super) fn answer_empty(&self, request: &Request, code: ResponseCode) {
+    pub(super) fn answer_empty(&mut self, request: &Request, code: ResponseCode) {
         let Ok(header) = request.command.header::<PopMessageRequest>() else {
             return;
         };

@@ -77,7 +77,17 @@ impl Worker {
         }
         let shared = &self.shared;
         let engine = self.engine.get_or_insert_with(|| Engine::load(shared, now));
-        engine.step(works, now)
+        let mut requests = requests(works);
+        loop {
+            let batch = requests.drain(..requests.len().min(BATCH_MAX)).collect();
+            let sleep_ms = engine.step(batch, now);
+            for (conn, bytes) in engine.sent.drain(..) {
+                shared.send(conn, bytes);
+            }
+            if requests.is_empty() {
+                return sleep_ms;
+            }
+        }
     }
 
     /// A slave pops nothing: what is invisible is known to its master only.
@@ -95,19 +105,19 @@ impl Worker {
 }
 
 impl Engine {
-    fn step(&mut self, works: &mut Vec<Work>, now: Now) -> u64 {
+    /// Takes some requests and what other threads left; returns how long there will be nothing more
+    /// to do, ms.
+    pub(super) fn step(&mut self, requests: Vec<Request>, now: Now) -> u64 {
         self.now = now;
         self.refresh();
         let notes = self.shared.pops.take_notes();
         for conn in notes.closed {
             self.polling.close(conn);
         }
-        for batch in requests(works).chunks_mut(BATCH_MAX) {
-            for request in batch.iter_mut().filter_map(Option::take) {
-                self.handle(request);
-            }
-            self.flush();
+        for request in requests {
+            self.handle(request);
         }
+        self.flush();
         for queue in notes.arrived {
             self.arrived(&queue);
         }
@@ -171,11 +181,11 @@ impl Engine {
 }
 
 /// The requests among the work.
-fn requests(works: &mut Vec<Work>) -> Vec<Option<Request>> {
+fn requests(works: &mut Vec<Work>) -> Vec<Request> {
     works
         .drain(..)
         .filter_map(|work| match work {
-            Work::Request(request) => Some(Some(request)),
+            Work::Request(request) => Some(request),
             Work::Look => None,
         })
         .collect()

@@ -12,6 +12,7 @@ use crate::protocol::body::topic_list::TopicList;
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::message::sysflag::topic as topic_flag;
+use crate::protocol::request::pop::extra::RetryKind;
 use crate::protocol::request::topic::{
     CreateTopicRequest, DeleteTopicRequest, GetTopicConfigRequest,
 };
@@ -188,6 +189,18 @@ pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {
     check_changeable(shared, topic)?;
     // An unknown name must not reach the store's directories.
     names::check_topic(topic).map_err(invalid)?;
+    if shared.config().clear_pop_retries {
+        for group in shared.offsets.groups_of(topic) {
+            for kind in [RetryKind::V1, RetryKind::V2] {
+                remove(shared, &kind.topic(topic, &group))?;
+            }
+        }
+    }
+    remove(shared, topic)?;
+    Ok(Some(success(request)))
+}
+
+fn remove(shared: &Shared, topic: &str) -> Result<(), Refusal> {
     if shared.topics.remove(topic)? {
         shared.offsets.remove_topic(topic);
         shared.store.delete_topic(topic)?;
@@ -195,7 +208,7 @@ pub(super) fn delete(shared: &Arc<Shared>, request: &Command) -> Answer {
         shared.resets.remove_topic(topic);
         shared.topics_changed();
     }
-    Ok(Some(success(request)))
+    Ok(())
 }
 
 pub(super) fn get(shared: &Arc<Shared>, request: &Command) -> Answer {
