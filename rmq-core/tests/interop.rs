@@ -25,6 +25,8 @@ mod nameservers;
 mod ordered;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "interop/pop.rs"]
+mod pop;
 #[path = "interop/replication.rs"]
 mod replication;
 #[path = "interop/store.rs"]

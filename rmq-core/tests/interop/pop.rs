@@ -1,0 +1,152 @@
+//! What one broker has popped and another one takes over: check points and acknowledgements.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use rmq_core::client::raw;
+use rmq_core::net::Client;
+use rmq_core::protocol::code::{RequestCode, ResponseCode};
+use rmq_core::protocol::command::Command;
+use rmq_core::protocol::message::properties::names as property;
+use rmq_core::protocol::message::record::{CheckLevel, Records};
+use rmq_core::protocol::request::pop::extra::{ExtraInfo, RetryKind};
+use rmq_core::protocol::request::pop::{AckMessageRequest, PopMessageRequest, PopMessageResponse};
+
+use crate::apache::{Broker, Deadline, Maker, Namesrv, Workspace, exclusive, prepare};
+use crate::peer;
+
+const TOPIC: &str = "popped";
+const GROUP: &str = "poppers";
+const INVISIBLE_MS: i64 = 8_000;
+
+/// A message as a consumer has it.
+struct Popped {
+    body: String,
+    info: ExtraInfo,
+}
+
+fn pop(client: &Client, broker: &str) -> Vec<Popped> {
+    let header = PopMessageRequest {
+        consumer_group: GROUP.to_owned(),
+        topic: TOPIC.to_owned(),
+        queue_id: -1,
+        max_msg_nums: 32,
+        invisible_time_ms: INVISIBLE_MS,
+        poll_time_ms: 0,
+        born_time_ms: 0,
+        init_mode: 0,
+        exp_type: None,
+        exp: None,
+        order: false,
+        attempt_id: None,
+    };
+    let request = Command::request(RequestCode::POP_MESSAGE, &header);
+    let reply = client.call(broker, request, peer::ANSWER).unwrap();
+    if reply.response_code() != ResponseCode::SUCCESS {
+        return Vec::new();
+    }
+    let header: PopMessageResponse = reply.header().unwrap();
+    // All messages are of one queue of the topic.
+    let start = header.start_offset_info.unwrap();
+    let start = start.split(' ').nth(2).unwrap().parse();
+    let records = Records::new(&reply.body, CheckLevel::BodyCrc);
+    let popped = records.map(|record| {
+        let record = record.unwrap();
+        let text = record.property(property::POP_CK);
+        let info = match text.map(|text| std::str::from_utf8(text).unwrap()) {
+            Some(text) => ExtraInfo::parse(text).unwrap(),
+            None => ExtraInfo {
+                start_offset: start.clone().unwrap(),
+                pop_time_ms: header.pop_time_ms,
+                invisible_time_ms: header.invisible_time_ms,
+                revive_queue_id: header.revive_queue_id,
+                retry: RetryKind::Normal,
+                broker_name: "broker-a".to_owned(),
+                queue_id: record.queue_id(),
+                queue_offset: Some(record.queue_offset()),
+            },
+        };
+        let body = String::from_utf8(record.body().to_vec()).unwrap();
+        Popped { body, info }
+    });
+    popped.collect()
+}
+
+fn ack(client: &Client, broker: &str, message: &Popped) {
+    let header = AckMessageRequest {
+        consumer_group: GROUP.to_owned(),
+        topic: message.info.retry.topic(TOPIC, GROUP),
+        queue_id: message.info.queue_id,
+        extra_info: message.info.to_text(),
+        offset: message.info.queue_offset.unwrap(),
+    };
+    let request = Command::request(RequestCode::ACK_MESSAGE, &header);
+    let reply = client.call(broker, request, peer::ANSWER).unwrap();
+    assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
+}
+
+/// What rmq handed out and was killed with comes again from Apache's broker, what was acknowledged
+/// does not.
+#[test]
+fn what_rmq_popped_is_revived_by_apache() {
+    if !prepare(&["java", "mvn"], &["server-5.5.0"]) {
+        return;
+    }
+    let _alone = exclusive();
+    let workspace = Workspace::new();
+    let namesrv = Namesrv::started(Maker::Apache, &workspace.folder("namesrv"));
+    let keys = [("flushConsumerOffsetInterval", "200")];
+    let folder = workspace.folder("broker-a");
+    let mut broker = Broker::new(
+        Maker::under_test(),
+        "broker-a",
+        &folder,
+        &namesrv.address(),
+        &keys,
+    );
+    broker.start();
+    let (client, address) = (peer::client(), broker.address());
+    raw::create_topic(&client, &address, TOPIC, 1, peer::ANSWER).unwrap();
+    let bodies: BTreeSet<String> = (0..4).map(|n| format!("m{n}")).collect();
+    for body in &bodies {
+        peer::send(&client, &address, (TOPIC, 0), body.clone().into_bytes()).unwrap();
+    }
+    let deadline = Deadline::after(Duration::from_secs(20));
+    let mut popped = Vec::new();
+    while popped.len() < bodies.len() {
+        assert!(!deadline.passed(), "{} were popped", popped.len());
+        popped.extend(pop(&client, &address));
+    }
+    for message in &popped[..2] {
+        ack(&client, &address, message);
+    }
+    // Apache's broker goes by the committed offsets alone for what was popped.
+    let file = broker.store().join("config/consumerOffset.json");
+    let row = format!("\"{TOPIC}@{GROUP}\":{{0:4");
+    let is_written = || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let text: String = text.split_whitespace().collect();
+        text.contains(&row)
+    };
+    while !is_written() {
+        assert!(!deadline.passed(), "{} lacks {row}", file.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    broker.kill();
+    let mut broker = broker.hand_over(Maker::Apache);
+    broker.start();
+    let (client, address) = (peer::client(), broker.address());
+    let mut again = BTreeSet::new();
+    let deadline = Deadline::after(Duration::from_secs(60));
+    while again.len() < 2 {
+        assert!(!deadline.passed(), "only {again:?} came again");
+        for message in pop(&client, &address) {
+            ack(&client, &address, &message);
+            assert!(again.insert(message.body), "twice");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let expected: BTreeSet<String> = popped[2..].iter().map(|one| one.body.clone()).collect();
+    assert_eq!(again, expected);
+}
