@@ -62,7 +62,7 @@ impl Runtime {
     fn start() -> Result<Arc<Self>> {
         let clock = SystemClock::shared();
         let config = ClientConfig {
-            name: "client".to_owned(),
+            name: "clients".to_owned(),
             limits: Limits {
                 outbox_soft_bytes: UNSENT_BYTES,
                 ..Limits::default()
@@ -70,8 +70,8 @@ impl Runtime {
             ..ClientConfig::default()
         };
         let net = Client::start(config, Arc::clone(&clock))?;
-        let work = Scheduler::new("client-work", WORK_THREADS, Arc::clone(&clock));
-        let callbacks = Scheduler::new("client-cb", CALLBACK_THREADS, Arc::clone(&clock));
+        let work = Scheduler::new("clients-work", WORK_THREADS, Arc::clone(&clock));
+        let callbacks = Scheduler::new("clients-cb", CALLBACK_THREADS, Arc::clone(&clock));
         work.start()?;
         callbacks.start()?;
         let host_ip = address::interfaces().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |found| {
