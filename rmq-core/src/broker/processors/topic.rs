@@ -206,6 +206,7 @@ fn remove(shared: &Shared, topic: &str) -> Result<(), Refusal> {
         shared.store.delete_topic(topic)?;
         shared.stats.items.remove_topic(topic);
         shared.resets.remove_topic(topic);
+        shared.timer.topic_deleted(topic);
         shared.topics_changed();
     }
     Ok(())

@@ -29,6 +29,9 @@ pub(crate) struct Timer {
     awaits_safety: AtomicBool,
     /// Whether the end is an orderly one.
     finish: AtomicBool,
+    /// Where the commit log ended when it was opened: what was beyond in a life before was lost,
+    /// and other messages take its place.
+    log_end_at_start: i64,
     live: LiveSlots,
     checkpoint: Mutex<TimerCheckpoint>,
     metrics: Mutex<TimerMetrics>,
@@ -38,10 +41,12 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// The timer of a broker with these files.
+    /// The timer of a broker with these files, whose commit log ends at `log_end` before anything
+    /// is appended.
     #[must_use]
-    pub(crate) fn new(files: &Files) -> Self {
+    pub(crate) fn new(files: &Files, log_end: i64) -> Self {
         Self {
+            log_end_at_start: log_end,
             bell: queue::Queue::new(1),
             idle: AtomicBool::new(false),
             awaits_safety: AtomicBool::new(false),
@@ -132,6 +137,24 @@ impl Timer {
         if let Some(metric) = metrics.counts.get_mut(topic) {
             metric.count += change;
             metric.changed_ms = now_ms;
+        }
+    }
+
+    /// Forgets the count of a topic that was deleted.
+    pub(crate) fn topic_deleted(&self, topic: &str) {
+        self.metrics.lock().counts.remove(topic);
+    }
+
+    /// Nothing waits: counts that a crash left wrong are right again.
+    fn nothing_waits(&self, now_ms: i64) {
+        let mut metrics = self.metrics.lock();
+        let mut changed = false;
+        for metric in metrics.counts.values_mut().filter(|one| one.count != 0) {
+            (metric.count, metric.changed_ms) = (0, now_ms);
+            changed = true;
+        }
+        if changed {
+            metrics.data_version.advance(now_ms);
         }
     }
 

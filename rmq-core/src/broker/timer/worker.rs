@@ -238,7 +238,7 @@ impl Worker {
                 slots: self.slots,
                 log_file_bytes: config.timer_log_file_bytes,
                 tick_ms,
-                commit_log_end: self.shared.store.watermarks().appended(),
+                commit_log_end: timer.log_end_at_start,
             },
             (&checkpoint, Arc::clone(&timer.live)),
         )
@@ -391,6 +391,10 @@ impl Worker {
             checkpoint.version.advance(now.wall_ms);
             shared.files.save_timer_checkpoint(&checkpoint)?;
             *timer.checkpoint.lock() = checkpoint;
+        }
+        let is_empty = running.wheel.first_tick().is_none() && running.round.is_none();
+        if is_empty && running.next == running.queue.next_offset() {
+            timer.nothing_waits(now.wall_ms);
         }
         shared.files.save_timer_metrics(&timer.metrics())?;
         let min_offset = shared.store.min_offset();

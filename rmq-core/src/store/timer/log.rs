@@ -157,22 +157,31 @@ pub struct TimerLog {
 
 impl TimerLog {
     /// Opens what is there. Files keep the length that they were made with; a new log has files of
-    /// `file_bytes`. [`recover`](Self::recover) says where it ends.
-    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, file_bytes: u64) -> io::Result<Self> {
+    /// `file_bytes`. What lies below `known` is durable: files that do not join the one where that
+    /// ends are what a crash left of the making or the removing of files, and are removed.
+    /// [`recover`](Self::recover) says where the log ends.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        file_bytes: u64,
+        known: i64,
+    ) -> io::Result<Self> {
         let mut file_bytes = i64::try_from(file_bytes).unwrap_or(i64::MAX);
-        let mut found = Vec::new();
+        let mut found = BTreeMap::new();
         if disk.exists(&dir)? {
             for entry in disk.list(&dir)? {
                 if let Ok(start) = entry.name.parse::<i64>()
                     && entry.name.len() == 20
-                    && entry.len > 0
                 {
-                    found.push((start, i64::try_from(entry.len).unwrap_or(i64::MAX)));
+                    found.insert(start, i64::try_from(entry.len).unwrap_or(i64::MAX));
                 }
             }
         }
-        let mut files = BTreeMap::new();
-        if let Some(&(_, len)) = found.last() {
+        let anchor = found
+            .range(..known.max(1))
+            .next_back()
+            .map(|(start, len)| (*start, *len));
+        if let Some((_, len)) = anchor.filter(|(_, len)| *len > 0) {
             file_bytes = len;
         }
         let least = (UNIT_BYTES + BLANK_BYTES) as i64;
@@ -180,13 +189,22 @@ impl TimerLog {
             let why = format!("a file of the timer log has {file_bytes} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
-        // What is before a gap cannot be reached.
-        for &(start, len) in found.iter().rev() {
-            let next = files.keys().next().copied();
-            if len != file_bytes || next.is_some_and(|next| start + len != next) {
-                break;
+        let has = |start: i64| found.get(&start) == Some(&file_bytes);
+        let (mut from, mut to) = anchor.map_or((0, 0), |(start, _)| (start, start));
+        while has(from - file_bytes) {
+            from -= file_bytes;
+        }
+        while has(to) {
+            to += file_bytes;
+        }
+        let mut files = BTreeMap::new();
+        for &start in found.keys() {
+            let path = dir.join(format!("{start:020}"));
+            if (from..to).contains(&start) {
+                files.insert(start, disk.open(&path)?);
+            } else {
+                disk.remove(&path)?;
             }
-            files.insert(start, disk.open(&dir.join(format!("{start:020}")))?);
         }
         let mut log = Self {
             disk,

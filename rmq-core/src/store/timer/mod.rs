@@ -74,6 +74,7 @@ impl TimerWheel {
             Arc::clone(disk),
             root.join("timerlog"),
             options.log_file_bytes,
+            checkpoint.log_position,
         )?;
         let mut this = Self {
             wheel,

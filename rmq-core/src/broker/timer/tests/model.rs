@@ -120,14 +120,18 @@ fn run(ops: &[Op], sync: bool) {
         }
         model.check(&broker);
     }
-    // Everything is over.
+    check_end(&mut broker, &model);
+}
+
+/// What is to be when everything is over.
+fn check_end(broker: &mut Fixture, model: &Model) {
     for _ in 0..30 {
         broker.shared.store.flush().unwrap();
         broker.shared.timer.ring();
         broker.pass(10_000);
     }
     broker.shared.store.flush().unwrap();
-    let seen = model.check(&broker);
+    let seen = model.check(broker);
     for (id, known) in &model.sent {
         let fits = known.recall_lost || seen.contains(id) == known.recalled.is_none();
         assert!(fits, "{id} was recalled: {:?}", known.recalled);
@@ -135,6 +139,7 @@ fn run(ops: &[Op], sync: bool) {
     broker.pass(3_000);
     assert_eq!(broker.settle(), None, "nothing waits, but something wakes");
     assert_eq!(broker.shared.timer.waiting(), 0);
+    assert_eq!(broker.count("t"), 0);
 }
 
 proptest! {
@@ -149,21 +154,60 @@ proptest! {
     }
 }
 
+fn sends(delays_ms: &[i64]) -> Vec<Op> {
+    let send = |&delay_ms: &i64| Op::Send { delay_ms };
+    delays_ms.iter().map(send).collect()
+}
+
+fn passes(ms: &[u64]) -> Vec<Op> {
+    ms.iter().map(|&ms| Op::Pass { ms }).collect()
+}
+
 #[test]
 fn what_was_put_back_twice_is_taken_back_twice() {
-    let ops = [
-        Op::Send { delay_ms: 90751 },
-        Op::Pass { ms: 10117 },
-        Op::Pass { ms: 12879 },
-        Op::Pass { ms: 9310 },
-        Op::Recall { which: 0 },
-        Op::Pass { ms: 9859 },
-        Op::Send { delay_ms: 1586 },
-        Op::Send { delay_ms: 1 },
-        Op::Pass { ms: 14615 },
-        Op::Pass { ms: 15458 },
-        Op::Pass { ms: 9512 },
-        Op::Crash { seed: 0 },
-    ];
+    let mut ops = sends(&[90_751]);
+    ops.extend(passes(&[10_117, 12_879, 9_310]));
+    ops.push(Op::Recall { which: 0 });
+    ops.extend(passes(&[9_859]));
+    ops.extend(sends(&[1_586, 1]));
+    ops.extend(passes(&[14_615, 15_458, 9_512]));
+    ops.push(Op::Crash { seed: 0 });
     run(&ops, true);
+}
+
+#[test]
+fn files_of_the_log_that_a_crash_left_half_made_do_not_hide_the_others() {
+    let mut ops = sends(&[1, 1, 15_751]);
+    ops.extend(passes(&[750]));
+    ops.push(Op::Restart);
+    ops.extend(sends(&[117_020, 25_313, 1_979, 946]));
+    ops.push(Op::Flush);
+    ops.extend(sends(&[
+        3_972, 110_384, 129_873, 2_786, 8_995, 2_441, 77_185, 671,
+    ]));
+    ops.push(Op::Step);
+    for seed in 0..40 {
+        let mut ops = ops.clone();
+        ops.push(Op::Crash { seed });
+        run(&ops, false);
+    }
+}
+
+#[test]
+fn a_message_in_the_place_of_a_lost_one_is_not_taken_for_it() {
+    let mut ops = sends(&[79_751, 1, 59_751, 1]);
+    ops.push(Op::Step);
+    ops.extend(passes(&[14_563]));
+    ops.extend(sends(&[1, 1]));
+    ops.extend(passes(&[4_337, 19_649]));
+    ops.extend(sends(&[1]));
+    ops.extend(passes(&[19_249, 2_952]));
+    ops.extend(sends(&[1]));
+    ops.push(Op::Step);
+    for seed in 0..20 {
+        let mut ops = ops.clone();
+        ops.push(Op::Crash { seed });
+        ops.extend(sends(&[20_001, 1]));
+        run(&ops, false);
+    }
 }

@@ -21,7 +21,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * <p>-n ADDRS --topic T --group G --manifest FILE [--brokers 1] [--count 2000].
  */
 public final class StoreFill {
-    /** Ends the name of the topic of delayed messages. */
+    /** Ends the name of the topic of delayed and timed messages. */
     static final String DELAYED = "_delayed";
     /** Delays of the brokers' two levels. */
     private static final long[] DELAYS_MS = {1_000, 15_000};
@@ -93,16 +93,21 @@ public final class StoreFill {
         scope.cluster.createTopic(topic, 1, 1, 6);
         DefaultMQProducer producer = scope.producer();
         for (int level = 1; level <= DELAYS_MS.length; level++) {
-            for (int i = 0; i < 20; i++) {
-                String body = "level-" + level + "-" + i;
+            long delay = DELAYS_MS[level - 1];
+            for (int i = 0; i < 40; i++) {
+                String body = (i < 20 ? "level-" : "timed-") + level + "-" + i;
                 Message message = new Message(topic, "D", body.getBytes());
-                message.setDelayTimeLevel(level);
-                long due = System.currentTimeMillis() + DELAYS_MS[level - 1];
+                if (i < 20) {
+                    message.setDelayTimeLevel(level);
+                } else {
+                    Line.delayMillis(message, delay);
+                }
+                long due = System.currentTimeMillis() + delay;
                 Scope.ok(producer.send(message));
                 lines.add("delayed " + body + " " + due);
             }
             if (level == 1) {
-                scope.holds(topic, 20);
+                scope.holds(topic, 40);
             }
         }
     }
