@@ -161,7 +161,7 @@ impl Server {
             extra_info: message.info.to_text(),
             offset: message.info.queue_offset.unwrap(),
             invisible_time_ms: invisible_ms,
-            suspend: false,
+            suspend: None,
         };
         let code = RequestCode::CHANGE_MESSAGE_INVISIBLETIME;
         let reply = self.call(Command::request(code, &header));

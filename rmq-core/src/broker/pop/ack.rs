@@ -257,7 +257,7 @@ impl Engine {
             pop_time_ms: now_ms,
             queue_id: header.queue_id,
             start_offset: header.offset,
-            suspend: header.suspend,
+            suspend: header.suspend.unwrap_or(false),
             topic: header.topic.clone(),
             ..PopCheckPoint::default()
         };

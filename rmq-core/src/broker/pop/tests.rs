@@ -268,7 +268,7 @@ impl Fixture {
             extra_info: message.info.to_text(),
             offset: message.info.queue_offset.unwrap(),
             invisible_time_ms: invisible_ms,
-            suspend: false,
+            suspend: Some(false),
         };
         let code = RequestCode::CHANGE_MESSAGE_INVISIBLETIME;
         let reply = self.ask(code, &header);

@@ -49,7 +49,7 @@ headers! {
         extra_info: String => "extraInfo",
         offset: i64 => "offset",
         invisible_time_ms: i64 => "invisibleTime",
-        suspend: bool => "suspend" = false,
+        suspend: Option<bool> => "suspend",
     }
 
     /// The answer to 200053.
