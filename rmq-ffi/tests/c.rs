@@ -23,12 +23,12 @@ const COMPILERS: [(&str, &str); 6] = [
 /// What is run under everything.
 const PROGRAMS: [&str; 2] = ["hostile.c", "producer.c"];
 
-/// Whether a tool is here; it is said when a test does without it.
+/// Whether a tool is here; it is said when a test does without it. gcc has to be.
 fn has(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok();
     if !there {
         println!("NOT RUN: {tool} is not installed");
-        assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
+        assert!(!matches!(tool, "gcc" | "g++"), "{tool} is not installed");
     }
     there
 }
@@ -43,10 +43,6 @@ fn links(compiler: &str, flags: &[&str]) -> bool {
     let linked = command.arg(dir.path().join("empty")).output().unwrap();
     if !linked.status.success() {
         println!("NOT RUN: {compiler} has no runtime for {}", flags[0]);
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{compiler} lacks a runtime"
-        );
     }
     linked.status.success()
 }

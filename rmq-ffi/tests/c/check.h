@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CHECK(condition)                                                                    \
     do {                                                                                    \
@@ -35,6 +36,19 @@ static inline long count_entries(const char *folder)
         count++;
     closedir(dir);
     return count;
+}
+
+/* Whether this process has so many threads; one that was joined may be listed a moment longer. */
+static inline int threads_become(long expected)
+{
+    const struct timespec pause = {0, 10 * 1000 * 1000};
+    int tries;
+    for (tries = 0; tries < 1000; tries++) {
+        if (count_entries("/proc/self/task") == expected)
+            return 1;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
 }
 
 #endif

@@ -375,7 +375,7 @@ int main(void)
     clusters_survive_misuse();
     logs_go_to_the_callback();
     forks_are_told();
-    CHECK(count_entries("/proc/self/task") == threads);
+    CHECK(threads_become(threads));
     CHECK(count_entries("/proc/self/fd") == descriptors);
     read_handlers(after);
     for (number = 1; number < SIGNALS; number++)

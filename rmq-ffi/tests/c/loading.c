@@ -1,4 +1,7 @@
 /* Loads the library (argv[1]), runs a nameserver in it and unloads it, again and again. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 
 #include "rmq.h"

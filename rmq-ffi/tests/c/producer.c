@@ -278,7 +278,7 @@ int main(void)
     CHECK_STATUS(rmq_producer_close(NULL, 0, NULL), RMQ_E_HANDLE);
     end_pair(&pair);
     a_close_ends_what_is_blocked();
-    CHECK(count_entries("/proc/self/task") == threads);
+    CHECK(threads_become(threads));
     CHECK(count_entries("/proc/self/fd") == descriptors);
     return 0;
 }
