@@ -13,6 +13,7 @@ use rmq_core::embed::{
 use crate::apache::{
     Cluster, Deadline, Maker, Process, Workspace, client as java, exclusive, prepare,
 };
+use crate::peer;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "shared";
@@ -174,6 +175,9 @@ fn a_group_of_both(maker: Maker) {
     let delays = [("messageDelayLevel", "1s 1s 1s 1s 1s 1s")];
     let cluster = Cluster::start(maker, &workspace, &delays);
     let namesrv = cluster.namesrv.address();
+    // Apache's broker says that it has started before a nameserver knows it.
+    let known = || peer::brokers(&peer::client(), &namesrv).is_ok_and(|names| names.len() == 2);
+    await_true("both brokers are registered", known, String::new);
     let producers = producers(&namesrv);
     send(&producers[0], "first", 20);
     let mut java = Java::start(&namesrv, &workspace);

@@ -179,14 +179,16 @@ fn free_port(others: &[i32]) -> u16 {
     panic!("no free ports");
 }
 
-/// The last lines of a file, those left out that a Java logger writes about itself.
+/// Whether a Java logger wrote the line about itself.
+fn is_noise(line: &str) -> bool {
+    line.contains("|-INFO in ") || line.contains("|-WARN in ")
+}
+
+/// The last lines of a file, noise left out.
 fn tail(path: &Path, lines: usize) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let all: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains("|-INFO in "))
-        .collect();
+    let all: Vec<&str> = text.lines().filter(|line| !is_noise(line)).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
@@ -385,7 +387,11 @@ pub(crate) fn run(
     let began = process.log_text().len();
     let status = process.await_end(limit);
     process.kill();
-    let mut text = process.log_text().split_off(began);
+    let text = process.log_text().split_off(began);
+    let mut text: String = text
+        .split_inclusive('\n')
+        .filter(|line| !is_noise(line))
+        .collect();
     if status.is_none() {
         let _infallible = write!(text, "\n{name} is not done after {limit:?}");
     }
