@@ -14,8 +14,8 @@ use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result, thread};
 use rmq_core::embed::{
     Cluster, ClusterOptions, Compression, Deployment, Message, MessageQueue, Producer,
-    ProducerOptions, ReceivedMessage, SendOptions, SendResult, SendStatus, TransactionState,
-    reply_to,
+    ProducerOptions, ReceivedMessage, SendOptions, SendResult, SendStatus, TransactionCheck,
+    TransactionState, reply_to,
 };
 use rmq_core::protocol::body::connection::ProducerConnection;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
@@ -461,6 +461,67 @@ fn transactions_are_delivered_when_committed() {
             bodies(&stored(&cluster, "broker-a"))
         );
     }
+    producer.close(LONG).unwrap();
+}
+
+#[test]
+fn transactions_can_be_ended_and_questions_answered_from_any_thread() {
+    let mut options = ClusterOptions::new(Deployment::Masters(1));
+    for (key, value) in [
+        ("transactionCheckInterval", "100"),
+        ("transactionTimeOut", "200"),
+    ] {
+        options.settings.insert(key.to_owned(), value.to_owned());
+    }
+    let cluster = Cluster::start(options).unwrap();
+    let (tell, asked) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let queue = move |check| tell.lock().unwrap().send(check).unwrap();
+    let producer = Producer::start_with_check_queue(self::options(&cluster), queue).unwrap();
+    producer.send(Message::new(TOPIC, "first")).unwrap();
+    let half = |body: &'static str| {
+        let half = producer.half(Message::new(TOPIC, body));
+        producer.send_with(half, SendOptions::default()).unwrap()
+    };
+    let (ended, left) = (half("ended"), half("left"));
+    let end = |sent, state| producer.end_transaction(TOPIC, sent, state);
+    end(&ended, TransactionState::Commit).unwrap();
+    let check: TransactionCheck = asked.recv_timeout(LONG).unwrap();
+    assert_eq!(check.message().msg_id(), left.msg_id);
+    // A question that is let go of is asked again.
+    drop(check);
+    let again = asked.recv_timeout(LONG).unwrap();
+    assert_eq!(again.message().msg_id(), left.msg_id);
+    again.answer(TransactionState::Commit);
+    let clock = SystemClock::new();
+    let wanted: [&[u8]; 3] = [b"ended", b"first", b"left"];
+    while bodies(&stored(&cluster, "broker-a")) != wanted {
+        assert!(clock.monotonic() < LONG, "not delivered");
+    }
+    producer.close(LONG).unwrap();
+    assert_eq!(
+        kind(producer.end_transaction(TOPIC, &left, TransactionState::Commit)),
+        ErrorKind::Closed
+    );
+}
+
+#[test]
+fn a_blocking_send_can_be_given_up() {
+    let cluster = cluster(1, 1);
+    let producer = producer(&cluster);
+    producer.send(Message::new(TOPIC, "first")).unwrap();
+    cluster.pause("broker-a").unwrap();
+    let mut looks = 0;
+    let mut go_on = || {
+        looks += 1;
+        looks < 3
+    };
+    let (message, options) = (Message::new(TOPIC, "given up"), SendOptions::within(LONG));
+    let every = Duration::from_millis(5);
+    let outcome = producer.send_while(message, options, every, &mut go_on);
+    assert_eq!(kind(outcome), ErrorKind::Timeout);
+    assert_eq!(looks, 3);
+    cluster.resume("broker-a").unwrap();
     producer.close(LONG).unwrap();
 }
 

@@ -19,7 +19,8 @@ pub use consumer::{
 };
 pub use options::ClientOptions;
 pub use producer::{
-    Producer, ProducerOptions, SendOptions, SendResult, Target, TransactionState, reply_to,
+    Producer, ProducerOptions, SendOptions, SendResult, Target, TransactionCheck, TransactionState,
+    reply_to,
 };
 pub use raw::SendStatus;
 

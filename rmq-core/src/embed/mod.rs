@@ -22,8 +22,9 @@ pub use crate::client::{
     Admin, Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, Message,
     MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
     ReceivedMessage, SendOptions, SendResult, SendStatus, StartFrom, Subscription,
-    SubscriptionGroupConfig, Target, TopicConfig, TransactionState, reply_to,
+    SubscriptionGroupConfig, Target, TopicConfig, TransactionCheck, TransactionState, reply_to,
 };
 
+pub use crate::base::thread::spawn as spawn_thread;
 pub use crate::base::{Error, ErrorKind, Result};
 pub use crate::config::{BrokerConfig, FlushDiskType, NamesrvConfig, Properties, ServerSettings};

@@ -60,6 +60,11 @@ impl Core {
         })
     }
 
+    /// This one, for what outlives a call.
+    pub(crate) fn own(&self) -> Weak<Self> {
+        Weak::clone(&self.own)
+    }
+
     pub(crate) fn next_number(&self) -> u64 {
         self.next_number.fetch_add(1, Ordering::Relaxed)
     }

@@ -26,7 +26,7 @@ use crate::protocol::message::user::{Message, ReceivedMessage};
 
 pub use options::{ProducerOptions, SendOptions, Target};
 pub use request::reply_to;
-pub use transaction::TransactionState;
+pub use transaction::{TransactionCheck, TransactionState};
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,19 @@ impl Producer {
         options: ProducerOptions,
         checker: impl Fn(&ReceivedMessage) -> TransactionState + Send + Sync + 'static,
     ) -> Result<Self> {
+        let answering = move |check: TransactionCheck| {
+            let state = transaction::guarded(|| checker(check.message()));
+            check.answer(state);
+        };
+        Self::begin(options, Some(Box::new(answering)))
+    }
+
+    /// As [`start_with_checker`](Self::start_with_checker), for programs that answer later and
+    /// from any thread: `checker` is given the question and must not wait.
+    pub fn start_with_check_queue(
+        options: ProducerOptions,
+        checker: impl Fn(TransactionCheck) + Send + Sync + 'static,
+    ) -> Result<Self> {
         Self::begin(options, Some(Box::new(checker)))
     }
 
@@ -101,16 +114,40 @@ impl Producer {
 
     /// As [`send`](Self::send), to a certain queue or within a certain time.
     pub fn send_with(&self, message: Message, options: SendOptions) -> Result<SendResult> {
+        self.send_while(message, options, Duration::MAX, &mut || true)
+    }
+
+    /// As [`send_with`](Self::send_with), for callers that have to look up while they wait:
+    /// `go_on` is asked every `every`, and when it answers false the send is given up with
+    /// `Timeout`. The message may be stored all the same.
+    pub fn send_while(
+        &self,
+        message: Message,
+        options: SendOptions,
+        every: Duration,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<SendResult> {
         self.core.check()?;
         let outgoing = self.ready(message, &options)?;
-        self.wait(outgoing, options)
+        self.wait(outgoing, options, every, go_on)
     }
 
     /// Sends several messages of one topic as one request: all are stored, or none.
     pub fn send_batch(&self, messages: Vec<Message>, options: SendOptions) -> Result<SendResult> {
+        self.send_batch_while(messages, options, Duration::MAX, &mut || true)
+    }
+
+    /// [`send_batch`](Self::send_batch), waiting as [`send_while`](Self::send_while) does.
+    pub fn send_batch_while(
+        &self,
+        messages: Vec<Message>,
+        options: SendOptions,
+        every: Duration,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<SendResult> {
         self.core.check()?;
         let outgoing = self.ready_batch(messages)?;
-        self.wait(outgoing, options)
+        self.wait(outgoing, options, every, go_on)
     }
 
     /// Sends a message without waiting. After `Ok`, `done` is called exactly once, from a thread
@@ -215,7 +252,13 @@ impl Producer {
     }
 
     /// Sends and waits.
-    fn wait(&self, outgoing: Outgoing, options: SendOptions) -> Result<SendResult> {
+    fn wait(
+        &self,
+        outgoing: Outgoing,
+        options: SendOptions,
+        every: Duration,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<SendResult> {
         self.enter(usize::MAX)?;
         let timeout = self.timeout(&options);
         let (slot, core) = (Slot::new(), Arc::clone(&self.core));
@@ -227,8 +270,16 @@ impl Producer {
         let sending = self.sending(outgoing, options, Box::new(done));
         self.core.begun(&sending);
         Arc::clone(&sending).begin();
-        if let Some(outcome) = slot.take(timeout) {
-            return outcome;
+        let mut left = timeout;
+        loop {
+            let slice = left.min(every);
+            if let Some(outcome) = slot.take(slice) {
+                return outcome;
+            }
+            left -= slice;
+            if left.is_zero() || !go_on() {
+                break;
+            }
         }
         sending.finish(Err(sending.timed_out()));
         // Whoever ended the send has put its outcome there, or is about to.

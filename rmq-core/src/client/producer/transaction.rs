@@ -1,7 +1,8 @@
 //! Transactions: a half message, the program's own work, and how it ended.
 
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::core::Core;
 use super::{Producer, SendOptions, SendResult};
@@ -43,8 +44,46 @@ impl TransactionState {
     }
 }
 
-/// Says how the transaction of a half message ended; called when a broker asks.
-pub(crate) type Checker = Box<dyn Fn(&ReceivedMessage) -> TransactionState + Send + Sync>;
+/// Is given the questions of brokers how transactions ended.
+pub(crate) type Checker = Box<dyn Fn(TransactionCheck) + Send + Sync>;
+
+/// A broker's question how the transaction of a half message ended. It may be answered from any
+/// thread; dropped without an answer, the broker asks again later.
+pub struct TransactionCheck {
+    message: ReceivedMessage,
+    header: EndTransactionRequest,
+    /// Where the answer goes.
+    address: Arc<str>,
+    core: Weak<Core>,
+}
+
+impl TransactionCheck {
+    /// The half message.
+    #[must_use]
+    pub fn message(&self) -> &ReceivedMessage {
+        &self.message
+    }
+
+    /// Tells the broker. Never blocks; what does not reach the broker is asked again.
+    pub fn answer(mut self, state: TransactionState) {
+        self.header.commit_or_rollback = state.code();
+        let answer = Command::request(RequestCode::END_TRANSACTION, &self.header);
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        if let Err(error) = core.instance.runtime.net.oneway(&self.address, answer) {
+            tracing::warn!(%error, "the broker will ask again how a transaction ended");
+        }
+    }
+}
+
+impl fmt::Debug for TransactionCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionCheck")
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Producer {
     /// Sends a half message, runs `execute`, and tells the broker what it answered. The message is
@@ -56,29 +95,49 @@ impl Producer {
     /// less safely than asked for, is rolled back without running it.
     pub fn send_in_transaction(
         &self,
-        mut message: Message,
+        message: Message,
         options: SendOptions,
         execute: impl FnOnce(&SendResult) -> TransactionState,
     ) -> Result<(SendResult, TransactionState)> {
+        let topic = message.topic.clone();
+        let sent = self.send_with(self.half(message), options)?;
+        let state = match sent.status {
+            SendStatus::Ok => guarded(|| execute(&sent)),
+            _ => TransactionState::Rollback,
+        };
+        if let Err(error) = self.end_transaction(&topic, &sent, state) {
+            tracing::warn!(%error, "the broker will ask how a transaction ended");
+        }
+        Ok((sent, state))
+    }
+
+    /// The half message of a transaction, for programs that send it themselves, do their work and
+    /// then call [`end_transaction`](Self::end_transaction).
+    #[must_use]
+    pub fn half(&self, mut message: Message) -> Message {
         // Brokers deliver committed messages at once.
         message.properties.remove(names::DELAY);
         message
             .set_property(names::TRANSACTION_PREPARED, "true")
             .set_property(names::PRODUCER_GROUP, self.core.options.group.clone());
-        let topic = message.topic.clone();
-        let sent = self.send_with(message, options)?;
-        let state = match sent.status {
-            SendStatus::Ok => guarded(|| execute(&sent)),
-            _ => TransactionState::Rollback,
-        };
-        if let Err(error) = self.core.end_transaction(topic, &sent, state) {
-            tracing::warn!(%error, "the broker will ask how a transaction ended");
-        }
-        Ok((sent, state))
+        message
+    }
+
+    /// Tells the broker how the transaction of a half message that was sent has ended. Does not
+    /// wait for an answer; after an error, and if it is lost, the broker asks the checker. What
+    /// was stored less safely than asked for (`sent.status` is not `Ok`) is to be rolled back.
+    pub fn end_transaction(
+        &self,
+        topic: &str,
+        sent: &SendResult,
+        state: TransactionState,
+    ) -> Result<()> {
+        self.core.check()?;
+        self.core.end_transaction(topic.to_owned(), sent, state)
     }
 }
 
-fn guarded(decide: impl FnOnce() -> TransactionState) -> TransactionState {
+pub(super) fn guarded(decide: impl FnOnce() -> TransactionState) -> TransactionState {
     panic::catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
         tracing::error!("a transaction's callback panicked");
         TransactionState::Unknown
@@ -125,13 +184,13 @@ impl Core {
         let core = Arc::clone(self);
         self.instance.runtime.callbacks.run(move || {
             let leaving = super::Leaving(core);
-            if let Err(error) = leaving.0.answer_check(&request) {
+            if let Err(error) = leaving.0.ask_checker(&request) {
                 tracing::warn!(%error, "a transaction was not checked");
             }
         });
     }
 
-    fn answer_check(&self, request: &PushedRequest) -> Result<()> {
+    fn ask_checker(&self, request: &PushedRequest) -> Result<()> {
         let asked: CheckTransactionStateRequest = request.command.header()?;
         let body = request.command.body.clone();
         let max = self.options.max_message_bytes.saturating_mul(2);
@@ -142,20 +201,24 @@ impl Core {
         let Some(checker) = &self.checker else {
             return Ok(());
         };
-        let state = guarded(|| checker(&message));
-        let msg_id = message.msg_id();
         let header = EndTransactionRequest {
             topic: Some(message.message.topic.clone()),
             producer_group: self.options.group.clone(),
             tran_state_table_offset: asked.tran_state_table_offset,
             commit_log_offset: asked.commit_log_offset,
-            commit_or_rollback: state.code(),
+            commit_or_rollback: TRANSACTION_UNKNOWN,
             from_transaction_check: true,
-            msg_id,
+            msg_id: message.msg_id(),
             transaction_id: asked.transaction_id,
             broker_name: asked.broker_name,
         };
-        let answer = Command::request(RequestCode::END_TRANSACTION, &header);
-        self.instance.runtime.net.oneway(&request.addr, answer)
+        let check = TransactionCheck {
+            message,
+            header,
+            address: Arc::clone(&request.addr),
+            core: self.own(),
+        };
+        checker(check);
+        Ok(())
     }
 }
