@@ -54,6 +54,28 @@ impl Admin {
         Ok(Self { instance })
     }
 
+    fn outer(&self, name: &str) -> String {
+        self.instance.namespace.wrap(name).into_owned()
+    }
+
+    /// Gives queues the names that the program knows, and puts them in order.
+    fn make_inner<T>(&self, offsets: &mut [(MessageQueue, T)]) {
+        for (queue, _) in offsets.iter_mut() {
+            *queue = self.instance.unwrap_queue(queue);
+        }
+        offsets.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
+
+    fn messages(&self, answer: &Command) -> Result<Vec<ReceivedMessage>> {
+        let body = answer.body.clone();
+        let found = ReceivedMessages::new(body, CheckLevel::Bounds, INFLATED_MAX_BYTES);
+        let mut messages = found.collect::<std::result::Result<Vec<_>, _>>()?;
+        for received in &mut messages {
+            self.instance.unwrap_topic(&mut received.message);
+        }
+        Ok(messages)
+    }
+
     /// Asks the nameservers, one after the other until one answers.
     fn ask_nameserver(&self, code: RequestCode, header: &impl EncodeHeader) -> Result<Command> {
         let servers = &self.instance.nameservers;
@@ -101,18 +123,23 @@ impl Admin {
     /// Where a topic is.
     pub fn route(&self, topic: &str) -> Result<TopicRouteData> {
         let header = GetRouteInfoRequest {
-            topic: topic.to_owned(),
+            topic: self.outer(topic),
             accept_standard_json_only: Some(true),
         };
         let answer = self.ask_nameserver(RequestCode::GET_ROUTEINFO_BY_TOPIC, &header)?;
         TopicRouteData::decode(&answer.body).map_err(unreadable)
     }
 
-    /// The names of all topics.
+    /// The names of all topics; with a namespace, of those in it.
     pub fn topics(&self) -> Result<BTreeSet<String>> {
         let code = RequestCode::GET_ALL_TOPIC_LIST_FROM_NAMESERVER;
         let answer = self.ask_nameserver(code, &crate::protocol::request::NoHeader)?;
-        Ok(TopicList::decode(&answer.body).map_err(unreadable)?.topics)
+        let topics = TopicList::decode(&answer.body).map_err(unreadable)?.topics;
+        let namespace = &self.instance.namespace;
+        let own = topics.iter().filter(|topic| namespace.has(topic));
+        Ok(own
+            .map(|topic| namespace.unwrap(topic).into_owned())
+            .collect())
     }
 
     /// The addresses of all masters.
@@ -131,11 +158,12 @@ impl Admin {
 
     /// Creates or changes a topic on every master. On an error some may have it.
     pub fn create_topic(&self, topic: &TopicConfig) -> Result<()> {
-        names::check_topic(&topic.topic_name)?;
+        let name = self.outer(&topic.topic_name);
+        names::check_topic(&name)?;
         let attributes = topic.attributes.iter();
         let attributes: Vec<String> = attributes.map(|(k, v)| format!("+{k}={v}")).collect();
         let header = CreateTopicRequest {
-            topic: topic.topic_name.clone(),
+            topic: name,
             default_topic: names::AUTO_CREATE_TOPIC.to_owned(),
             read_queue_nums: topic.read_queue_nums,
             write_queue_nums: topic.write_queue_nums,
@@ -155,10 +183,9 @@ impl Admin {
 
     /// Deletes a topic with its messages, on every master and in every nameserver.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
-        names::check_topic(topic)?;
-        let header = DeleteTopicRequest {
-            topic: topic.to_owned(),
-        };
+        let topic = self.outer(topic);
+        names::check_topic(&topic)?;
+        let header = DeleteTopicRequest { topic };
         for master in self.masters()? {
             let code = RequestCode::DELETE_TOPIC_IN_BROKER;
             self.ask(&master, Command::request(code, &header))?;
@@ -172,6 +199,10 @@ impl Admin {
 
     /// Creates or changes a consumer group on every master.
     pub fn create_group(&self, group: &SubscriptionGroupConfig) -> Result<()> {
+        let group = SubscriptionGroupConfig {
+            group_name: self.outer(&group.group_name),
+            ..group.clone()
+        };
         names::check_group(&group.group_name)?;
         for master in self.masters()? {
             let code = RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP;
@@ -183,9 +214,10 @@ impl Admin {
 
     /// Deletes a consumer group with its offsets, on every master.
     pub fn delete_group(&self, group: &str) -> Result<()> {
-        names::check_group(group)?;
+        let group = self.outer(group);
+        names::check_group(&group)?;
         let header = DeleteSubscriptionGroupRequest {
-            group: group.to_owned(),
+            group,
             clean_offset: true,
         };
         for master in self.masters()? {
@@ -198,7 +230,7 @@ impl Admin {
     /// First and last offsets of every queue of a topic.
     pub fn topic_offsets(&self, topic: &str) -> Result<TopicStatsTable> {
         let header = GetTopicStatsInfoRequest {
-            topic: topic.to_owned(),
+            topic: self.outer(topic),
         };
         let mut all = TopicStatsTable::default();
         for master in self.masters_of(topic)? {
@@ -208,15 +240,15 @@ impl Admin {
             all.topic_put_tps += part.topic_put_tps;
             all.offsets.extend(part.offsets);
         }
-        all.offsets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.make_inner(&mut all.offsets);
         Ok(all)
     }
 
     /// How far a group has come with a topic.
     pub fn group_offsets(&self, group: &str, topic: &str) -> Result<ConsumeStats> {
         let header = GetConsumeStatsRequest {
-            consumer_group: group.to_owned(),
-            topic: Some(topic.to_owned()),
+            consumer_group: self.outer(group),
+            topic: Some(self.outer(topic)),
             topic_list: None,
         };
         let mut all = ConsumeStats::default();
@@ -227,7 +259,7 @@ impl Admin {
             all.consume_tps += part.consume_tps;
             all.offsets.extend(part.offsets);
         }
-        all.offsets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.make_inner(&mut all.offsets);
         Ok(all)
     }
 
@@ -240,8 +272,8 @@ impl Admin {
         timestamp_ms: i64,
     ) -> Result<Vec<(MessageQueue, i64)>> {
         let header = ResetOffsetRequest {
-            topic: topic.to_owned(),
-            group: group.to_owned(),
+            topic: self.outer(topic),
+            group: self.outer(group),
             queue_id: -1,
             offset: None,
             timestamp_ms,
@@ -257,7 +289,7 @@ impl Admin {
                     .offsets,
             );
         }
-        offsets.sort();
+        self.make_inner(&mut offsets);
         Ok(offsets)
     }
 
@@ -272,7 +304,7 @@ impl Admin {
         };
         let request = Command::request(RequestCode::VIEW_MESSAGE_BY_ID, &header);
         let answer = self.ask(&id.store_host.to_string(), request)?;
-        let found = messages(&answer)?.into_iter().next();
+        let found = self.messages(&answer)?.into_iter().next();
         found.ok_or_else(|| Error::new(ErrorKind::NotFound, OP, offset_msg_id))
     }
 
@@ -300,7 +332,7 @@ impl Admin {
         by_id: bool,
     ) -> Result<Vec<ReceivedMessage>> {
         let header = QueryMessageRequest {
-            topic: topic.to_owned(),
+            topic: self.outer(topic),
             key: key.to_owned(),
             max_num,
             begin_timestamp_ms: 0,
@@ -315,7 +347,7 @@ impl Admin {
                 request.ext.insert(UNIQUE_KEY_QUERY, "true");
             }
             match self.ask(&master, request) {
-                Ok(answer) => found.extend(messages(&answer)?),
+                Ok(answer) => found.extend(self.messages(&answer)?),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -337,12 +369,6 @@ impl Admin {
 
 fn unreadable(error: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, OP, error.to_string())
-}
-
-fn messages(answer: &Command) -> Result<Vec<ReceivedMessage>> {
-    let body = answer.body.clone();
-    let found = ReceivedMessages::new(body, CheckLevel::Bounds, INFLATED_MAX_BYTES);
-    found.map(|message| message.map_err(Error::from)).collect()
 }
 
 impl Drop for Admin {

@@ -1,5 +1,6 @@
 //! One handle's view of its cluster: nameservers, routes, brokers, heartbeats.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::lookup::Lookup;
+use super::names;
 use super::options::ClientOptions;
 use super::routes::{RouteTable, TopicRoute};
 use super::runtime::Runtime;
@@ -16,8 +18,11 @@ use super::wait::{Pending, Slot};
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::{PushedRequest, lane_address};
 use crate::protocol::body::heartbeat::{ConsumerData, HeartbeatData, ProducerData};
+use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
+use crate::protocol::message::user::Message;
+use crate::protocol::names::Namespace;
 use crate::protocol::request::heartbeat::UnregisterClientRequest;
 
 /// Routes are looked at this often for whether they are to be asked for again.
@@ -48,6 +53,7 @@ pub(crate) struct Instance {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) client_id: String,
     pub(crate) options: ClientOptions,
+    pub(crate) namespace: Namespace,
     /// Queues of a topic that does not exist yet; `None` when it must exist.
     pub(crate) new_topic_queue_nums: Option<i32>,
     pub(crate) nameservers: Vec<String>,
@@ -67,12 +73,16 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) fn new(options: ClientOptions, new_topic_queue_nums: Option<i32>) -> Result<Self> {
         let nameservers = options.nameserver_list()?;
+        if !options.namespace.is_empty() {
+            names::check_namespace(&options.namespace)?;
+        }
         let runtime = Runtime::shared()?;
         let lane = runtime.new_lane();
         let refresh_interval = Duration::from_millis(options.route_poll_interval_ms.max(1));
         let routes = RouteTable::new(refresh_interval, options.max_routes);
         Ok(Self {
             client_id: client_id(&options, &runtime, lane),
+            namespace: Namespace::new(&options.namespace),
             options,
             new_topic_queue_nums,
             nameservers,
@@ -103,6 +113,29 @@ impl Instance {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.options.request_timeout_ms.max(1))
+    }
+
+    /// A queue as brokers know it.
+    pub(crate) fn wrap_queue(&self, queue: &MessageQueue) -> MessageQueue {
+        MessageQueue {
+            topic: self.namespace.wrap(&queue.topic).into_owned(),
+            ..queue.clone()
+        }
+    }
+
+    /// A queue as the program knows it.
+    pub(crate) fn unwrap_queue(&self, queue: &MessageQueue) -> MessageQueue {
+        MessageQueue {
+            topic: self.namespace.unwrap(&queue.topic).into_owned(),
+            ..queue.clone()
+        }
+    }
+
+    /// Gives a message of a broker the topic that the program knows.
+    pub(crate) fn unwrap_topic(&self, message: &mut Message) {
+        if let Cow::Owned(topic) = self.namespace.unwrap(&message.topic) {
+            message.topic = topic;
+        }
     }
 
     pub(crate) fn asked(&self, request: PushedRequest) {

@@ -13,6 +13,9 @@ pub struct ClientOptions {
     pub instance_name: Option<String>,
     /// Appended to the client's id.
     pub unit_name: Option<String>,
+    /// Sets the topics and groups of this handle apart from others': a topic `T` is `name%T` at the
+    /// brokers. Everything the program gives and gets is without it. Empty: no namespace.
+    pub namespace: String,
     /// How often the routes in use are asked for again, ms.
     pub route_poll_interval_ms: u64,
     /// How often brokers are told that this client lives, ms.
@@ -30,6 +33,7 @@ impl Default for ClientOptions {
             client_ip: None,
             instance_name: None,
             unit_name: None,
+            namespace: String::new(),
             route_poll_interval_ms: 30_000,
             heartbeat_interval_ms: 30_000,
             request_timeout_ms: 3_000,

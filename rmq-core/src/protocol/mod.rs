@@ -10,6 +10,7 @@ pub mod header;
 pub mod json;
 pub mod language;
 pub mod message;
+pub mod names;
 pub mod request;
 pub mod unserved;
 pub mod version;

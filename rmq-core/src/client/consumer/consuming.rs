@@ -65,7 +65,7 @@ impl Core {
         }
     }
 
-    /// Messages that came back carry the topic that they were sent to.
+    /// Messages carry the topic that they were sent to, also when they came back.
     pub(crate) fn restore_topics(&self, messages: &mut [ReceivedMessage]) {
         let retry_topic = self.retry_topic();
         for received in messages {
@@ -75,6 +75,7 @@ impl Core {
             {
                 message.topic.clone_from(topic);
             }
+            self.instance.unwrap_topic(message);
         }
     }
 
@@ -140,12 +141,13 @@ impl Core {
         delay_level: i32,
         max_reconsume_times: i32,
     ) -> Result<()> {
+        let namespace = &self.instance.namespace;
         let header = SendMessageBackRequest {
             physical_offset: message.physical_offset,
             group: self.options.group.clone(),
             delay_level,
             origin_msg_id: Some(message.msg_id()),
-            origin_topic: Some(message.message.topic.clone()),
+            origin_topic: Some(namespace.wrap(&message.message.topic).into_owned()),
             unit_mode: false,
             max_reconsume_times: Some(max_reconsume_times),
         };

@@ -131,9 +131,10 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn start(options: ConsumerOptions, mode: Mode) -> Result<Arc<Self>> {
+    pub(crate) fn start(mut options: ConsumerOptions, mode: Mode) -> Result<Arc<Self>> {
         options.check()?;
         let instance = Arc::new(Instance::new(options.client.clone(), None)?);
+        options.group = instance.namespace.wrap(&options.group).into_owned();
         let runtime = Arc::clone(&instance.runtime);
         let clock = Arc::clone(&runtime.clock);
         let consume = Scheduler::new("consume", options.consume_threads, Arc::clone(&clock));
@@ -236,12 +237,14 @@ impl Core {
     }
 
     pub(crate) fn subscribe(&self, mut data: SubscriptionData) {
+        data.topic = self.instance.namespace.wrap(&data.topic).into_owned();
         data.sub_version = self.instance.runtime.clock.wall_ms();
         self.subscriptions.lock().insert(data.topic.clone(), data);
     }
 
     pub(crate) fn unsubscribe(&self, topic: &str) {
-        self.subscriptions.lock().remove(topic);
+        let topic = self.instance.namespace.wrap(topic);
+        self.subscriptions.lock().remove(&*topic);
     }
 
     pub(crate) fn subscription(&self, topic: &str) -> Option<SubscriptionData> {
@@ -250,6 +253,15 @@ impl Core {
 
     pub(crate) fn subscriptions(&self) -> Vec<SubscriptionData> {
         self.subscriptions.lock().values().cloned().collect()
+    }
+
+    /// The queues it has, as the program knows them.
+    pub(crate) fn own_queues(&self) -> Vec<MessageQueue> {
+        let queues = self.queues.lock();
+        let queues = queues.keys();
+        queues
+            .map(|queue| self.instance.unwrap_queue(queue))
+            .collect()
     }
 
     pub(crate) fn assigned(&self) -> Vec<Arc<Assigned>> {

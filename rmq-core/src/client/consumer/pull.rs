@@ -57,6 +57,8 @@ impl PullConsumer {
         self.core.check()?;
         let _one_at_a_time = self.core.balancing.lock();
         self.core.manual.store(true, Ordering::SeqCst);
+        let wrapped = queues.iter().map(|q| self.core.instance.wrap_queue(q));
+        let queues: Vec<MessageQueue> = wrapped.collect();
         let topics: BTreeSet<&str> = queues.iter().map(|queue| queue.topic.as_str()).collect();
         let mut news = false;
         for topic in topics {
@@ -75,7 +77,7 @@ impl PullConsumer {
             }
         }
         let mut outcome = Ok(());
-        for queue in queues {
+        for queue in &queues {
             if self.core.queues.lock().contains_key(queue) {
                 continue;
             }
@@ -90,13 +92,16 @@ impl PullConsumer {
     /// The queues that it has now.
     #[must_use]
     pub fn assignment(&self) -> Vec<MessageQueue> {
-        self.core.queues.lock().keys().cloned().collect()
+        self.core.own_queues()
     }
 
     /// The queues of a topic that can be read. Blocks while nameservers are asked.
     pub fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>> {
         self.core.check()?;
-        Ok(self.core.instance.route_now(topic)?.readable(topic))
+        let instance = &self.core.instance;
+        let topic = instance.namespace.wrap(topic);
+        let queues = instance.route_now(&topic)?.readable(&topic);
+        Ok(queues.iter().map(|q| instance.unwrap_queue(q)).collect())
     }
 
     /// The next messages of any queue, at most `max`; waits for the first at most for `timeout`
@@ -138,7 +143,8 @@ impl PullConsumer {
 
     fn find(&self, queue: &MessageQueue) -> Result<Arc<Assigned>> {
         self.core.check()?;
-        let found = self.core.queues.lock().get(queue).cloned();
+        let wrapped = self.core.instance.wrap_queue(queue);
+        let found = self.core.queues.lock().get(&wrapped).cloned();
         found.ok_or_else(|| {
             let context = format!("the consumer does not have {queue:?} now");
             Error::new(ErrorKind::Invalid, OP, context)
@@ -158,12 +164,14 @@ impl PullConsumer {
 
     /// Goes on with the first message that a queue has.
     pub fn seek_to_begin(&self, queue: &MessageQueue) -> Result<()> {
-        self.seek(queue, self.core.min_offset(queue)?)
+        let wrapped = self.core.instance.wrap_queue(queue);
+        self.seek(queue, self.core.min_offset(&wrapped)?)
     }
 
     /// Goes on with what comes to a queue from now on.
     pub fn seek_to_end(&self, queue: &MessageQueue) -> Result<()> {
-        self.seek(queue, self.core.max_offset(queue)?)
+        let wrapped = self.core.instance.wrap_queue(queue);
+        self.seek(queue, self.core.max_offset(&wrapped)?)
     }
 
     /// Hands out nothing of these queues until they are resumed.
@@ -193,13 +201,14 @@ impl PullConsumer {
     /// What the group committed for a queue. Blocks.
     pub fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>> {
         self.core.check()?;
-        self.core.committed(queue)
+        self.core.committed(&self.core.instance.wrap_queue(queue))
     }
 
     /// The first offset of what was stored at a time, ms since the epoch, or later. Blocks.
     pub fn offset_at(&self, queue: &MessageQueue, timestamp_ms: i64) -> Result<i64> {
         self.core.check()?;
-        self.core.offset_at(queue, timestamp_ms)
+        let wrapped = self.core.instance.wrap_queue(queue);
+        self.core.offset_at(&wrapped, timestamp_ms)
     }
 
     /// Commits what was handed out and waits until the brokers have it.

@@ -74,7 +74,7 @@ impl PushConsumer {
     /// The queues that it has now.
     #[must_use]
     pub fn queues(&self) -> Vec<MessageQueue> {
-        self.core.queues.lock().keys().cloned().collect()
+        self.core.own_queues()
     }
 
     /// Takes a topic more, or another choice of one.

@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use self::core::Core;
 use self::prepare::Outgoing;
-use self::sending::{Done, OP, Sending};
+use self::sending::{Done, OP, REPLY, Sending};
 use self::transaction::Checker;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::instance::{Instance, Member};
 use crate::client::wait::Slot;
 use crate::client::{names, raw};
 use crate::protocol::body::message_queue::MessageQueue;
+use crate::protocol::message::properties::names as property;
 use crate::protocol::message::user::{Message, ReceivedMessage};
 
 pub use options::{ProducerOptions, SendOptions, Target};
@@ -87,14 +88,15 @@ impl Producer {
         Self::begin(options, Some(Box::new(checker)))
     }
 
-    fn begin(options: ProducerOptions, checker: Option<Checker>) -> Result<Self> {
-        names::check_group(&options.group)?;
+    fn begin(mut options: ProducerOptions, checker: Option<Checker>) -> Result<Self> {
         if options.new_topic_queue_nums < 1 {
             let context = "new_topic_queue_nums is less than 1";
             return Err(Error::new(ErrorKind::Invalid, "producer options", context));
         }
         let queue_nums = Some(options.new_topic_queue_nums);
         let instance = Arc::new(Instance::new(options.client.clone(), queue_nums)?);
+        options.group = instance.namespace.wrap(&options.group).into_owned();
+        names::check_group(&options.group)?;
         let core = Core::new(options, Arc::clone(&instance), checker);
         let member: Weak<dyn Member> = Arc::downgrade(&core) as Weak<dyn Member>;
         instance.start(member);
@@ -214,17 +216,34 @@ impl Producer {
     pub fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>> {
         self.core.check()?;
         names::check_send_topic(topic)?;
-        let route = self.core.instance.route_now(topic)?;
-        Ok(route.writable.clone())
+        let instance = &self.core.instance;
+        let route = instance.route_now(&instance.namespace.wrap(topic))?;
+        let queues = route.writable.iter();
+        Ok(queues.map(|queue| instance.unwrap_queue(queue)).collect())
     }
 
-    fn ready(&self, message: Message, options: &SendOptions) -> Result<Outgoing> {
+    /// Gives a message the topic that brokers know, and the name of the namespace.
+    fn wrap(&self, message: &mut Message) {
+        let namespace = &self.core.instance.namespace;
+        // The topic of replies is the cluster's.
+        if namespace.name().is_empty() || message.property(property::MSG_TYPE) == Some(REPLY) {
+            return;
+        }
+        message.topic = namespace.wrap(&message.topic).into_owned();
+        message.set_property(property::INSTANCE_ID, namespace.name());
+    }
+
+    fn ready(&self, mut message: Message, options: &SendOptions) -> Result<Outgoing> {
+        self.wrap(&mut message);
         let runtime = &self.core.instance.runtime;
         let new_id = || runtime.unique_id().as_str().to_owned();
         prepare::single(message, &options.target, &self.core.options, new_id)
     }
 
-    fn ready_batch(&self, messages: Vec<Message>) -> Result<Outgoing> {
+    fn ready_batch(&self, mut messages: Vec<Message>) -> Result<Outgoing> {
+        for message in &mut messages {
+            self.wrap(message);
+        }
         let runtime = &self.core.instance.runtime;
         let new_id = || runtime.unique_id().as_str().to_owned();
         prepare::batch(messages, &self.core.options, new_id)
@@ -248,7 +267,11 @@ impl Producer {
 
     fn sending(&self, outgoing: Outgoing, options: SendOptions, done: Done) -> Arc<Sending> {
         let timeout = self.timeout(&options);
-        Sending::new(&self.core, outgoing, options.target, timeout, done)
+        let target = match options.target {
+            Target::Queue(queue) => Target::Queue(self.core.instance.wrap_queue(&queue)),
+            other => other,
+        };
+        Sending::new(&self.core, outgoing, target, timeout, done)
     }
 
     /// Sends and waits.

@@ -104,7 +104,8 @@ impl Core {
     pub(crate) fn take_reply(&self, request: &PushedRequest) {
         let max = self.options.max_message_bytes.saturating_mul(2);
         let (code, remark) = match read_reply(&request.command, max) {
-            Ok(reply) => {
+            Ok(mut reply) => {
+                self.instance.unwrap_topic(&mut reply.message);
                 let id = reply.message.property(names::CORRELATION_ID);
                 let id = id.unwrap_or_default().to_owned();
                 if !self.requests.tell(&id, Ok(reply)) {

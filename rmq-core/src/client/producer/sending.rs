@@ -201,7 +201,7 @@ impl Sending {
             queue: MessageQueue {
                 // The broker may have chosen another.
                 queue_id: receipt.queue_id,
-                ..queue.clone()
+                ..self.core.instance.unwrap_queue(queue)
             },
             queue_offset: receipt.queue_offset,
             transaction_id: receipt.transaction_id,

@@ -133,7 +133,8 @@ impl Producer {
         state: TransactionState,
     ) -> Result<()> {
         self.core.check()?;
-        self.core.end_transaction(topic.to_owned(), sent, state)
+        let topic = self.core.instance.namespace.wrap(topic);
+        self.core.end_transaction(topic.into_owned(), sent, state)
     }
 }
 
@@ -195,7 +196,7 @@ impl Core {
         let body = request.command.body.clone();
         let max = self.options.max_message_bytes.saturating_mul(2);
         let mut messages = ReceivedMessages::new(body, CheckLevel::Bounds, max);
-        let message = messages
+        let mut message = messages
             .next()
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, OP, "the half message is missing"))??;
         let Some(checker) = &self.checker else {
@@ -212,6 +213,7 @@ impl Core {
             transaction_id: asked.transaction_id,
             broker_name: asked.broker_name,
         };
+        self.instance.unwrap_topic(&mut message.message);
         let check = TransactionCheck {
             message,
             header,
