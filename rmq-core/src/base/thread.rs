@@ -25,10 +25,8 @@ pub fn spawn(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> R
     });
     let (thread_name, thread_exit) = (name.clone(), Arc::clone(&exit));
     let main = move || {
-        let outcome = panic::catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
-            let message = panic_message(panic.as_ref()).to_owned();
+        let outcome = catch(body).inspect_err(|message| {
             tracing::error!(thread = %thread_name, panic = %message, "a thread panicked");
-            message
         });
         *thread_exit.outcome.lock() = Some(outcome);
         thread_exit.ended.notify_all();
@@ -51,9 +49,15 @@ pub fn spawn(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> R
     }
 }
 
-/// The text of a caught panic, as far as it is text.
-#[must_use]
-pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// Does `work` and catches its panic: the error is the panic's text. Whoever calls this answers for
+/// what the work left half done.
+pub fn catch<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .map_err(|panic| panic_message(panic.as_ref()).to_owned())
+}
+
+/// The text of a panic, as far as it is text.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&'static str>() {
         text
     } else if let Some(text) = panic.downcast_ref::<String>() {

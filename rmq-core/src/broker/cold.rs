@@ -2,7 +2,6 @@
 //! messages.
 
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use crate::base::{Result, queue};
 use crate::broker::handler::HeldPull;
 use crate::broker::hold::Held;
 use crate::broker::processors;
-use crate::broker::reply::{Refusal, encode_answer};
+use crate::broker::reply::{encode_answer, guarded};
 use crate::broker::shared::{Mail, Shared};
 use crate::net::{ConnectionId, ReactorHandle};
-use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::store::{LogSlice, Patience};
 
@@ -212,18 +210,10 @@ impl Work {
     }
 }
 
-/// The answer to a request; a panic costs no more than that.
+/// The answer to a request.
 fn answer(shared: &Arc<Shared>, conn: ConnectionId, command: &Command) -> Option<Vec<u8>> {
-    let answer = catch_unwind(AssertUnwindSafe(|| {
-        processors::process_cold(shared, conn, command)
-    }));
-    let answer = answer.unwrap_or_else(|panic| {
-        let what = thread::panic_message(&*panic).to_owned();
-        tracing::error!(code = command.code, what, "a request handler panicked");
-        let remark = format!("internal error: {what}");
-        Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
-    });
-    encode_answer(command, answer)
+    let serve = || processors::process_cold(shared, conn, command);
+    encode_answer(command, guarded(command, serve))
 }
 
 /// Reads a byte of every page.

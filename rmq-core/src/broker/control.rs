@@ -3,7 +3,6 @@
 mod creations;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use crate::broker::clients::GroupChange;
 use crate::broker::names;
 use crate::broker::overload;
 use crate::broker::processors;
-use crate::broker::reply::{Answer, Refusal, encode_answer};
+use crate::broker::reply::{Answer, Refusal, encode_answer, guarded};
 use crate::broker::shared::{Mail, Shared};
 use crate::broker::stats::SAMPLE_INTERVAL_MS;
 use crate::net::ConnectionId;
-use crate::protocol::code::{RequestCode, ResponseCode};
+use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 use crate::protocol::json::Flavour;
 use crate::protocol::request::push::NotifyConsumerIdsChangedRequest;
@@ -176,7 +175,7 @@ impl Control {
     }
 
     fn handle(&self, task: Task) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| match task {
+        let outcome = thread::catch(|| match task {
             Task::Request {
                 conn,
                 peer,
@@ -191,9 +190,8 @@ impl Control {
             Task::CreateTopic { .. } | Task::CreateGroupTopic { .. } => {}
             Task::GivenUp => self.create_topic_of_given_up(),
             Task::Closed(conn) => self.closed(conn),
-        }));
-        if let Err(panic) = outcome {
-            let what = thread::panic_message(&*panic);
+        });
+        if let Err(what) = outcome {
             tracing::error!(what, "a task of the control thread panicked");
         }
     }
@@ -205,7 +203,7 @@ impl Control {
         overload::check(max_ms, waited_ms, self.shared.control.len())
     }
 
-    /// The answer to a request; a panic costs no more than that.
+    /// The answer to a request.
     fn answer(
         &self,
         conn: ConnectionId,
@@ -219,16 +217,7 @@ impl Control {
             conn,
             peer,
         };
-        catch_unwind(AssertUnwindSafe(|| processors::process(&context, command))).unwrap_or_else(
-            |panic| {
-                let what = thread::panic_message(&*panic).to_owned();
-                tracing::error!(code = command.code, what, "a request handler panicked");
-                Err(Refusal::new(
-                    ResponseCode::SYSTEM_ERROR,
-                    format!("internal error: {what}"),
-                ))
-            },
-        )
+        guarded(command, || processors::process(&context, command))
     }
 
     fn request(&self, conn: ConnectionId, peer: SocketAddr, command: &Command, since_ms: u64) {

@@ -13,6 +13,7 @@ mod filters;
 mod groups;
 mod handler;
 mod hold;
+mod inbox;
 mod interfaces;
 mod locks;
 mod members;

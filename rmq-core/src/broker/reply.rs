@@ -1,6 +1,6 @@
 //! How a processor answers: a command, or a refusal with a code and a sentence.
 
-use crate::base::Error;
+use crate::base::{Error, thread};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
 use crate::protocol::json::JsonError;
@@ -46,6 +46,15 @@ impl From<JsonError> for Refusal {
 
 /// What a processor returns; no command means that nothing is to be sent now.
 pub(crate) type Answer = Result<Option<Command>, Refusal>;
+
+/// What `serve` answers to `request`; a panic costs no more than that answer.
+pub(crate) fn guarded(request: &Command, serve: impl FnOnce() -> Answer) -> Answer {
+    thread::catch(serve).unwrap_or_else(|what| {
+        tracing::error!(code = request.code, what, "a request handler panicked");
+        let remark = format!("internal error: {what}");
+        Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+    })
+}
 
 /// Encodes the answer to `request` as a frame; `None` for one-way requests and for silence.
 #[must_use]

@@ -347,10 +347,10 @@ impl Broker {
         };
         // Before the control thread, which writes at its end how far delayed messages and
         // transactions came.
-        self.shared.schedule.close(true);
-        self.shared.timer.close(true);
-        self.shared.transactions.close(true);
-        self.shared.pops.close(true);
+        self.shared.schedule.inbox.close(true);
+        self.shared.timer.inbox.close(true);
+        self.shared.transactions.inbox.close(true);
+        self.shared.pops.inbox.close(true);
         for thread in &self.appenders {
             keep(thread.join_deadline(deadline));
         }
@@ -386,10 +386,10 @@ impl Broker {
         self.shared.registration.close();
         self.shared.slave_bell.close();
         self.shared.control.close();
-        self.shared.schedule.close(false);
-        self.shared.timer.close(false);
-        self.shared.transactions.close(false);
-        self.shared.pops.close(false);
+        self.shared.schedule.inbox.close(false);
+        self.shared.timer.inbox.close(false);
+        self.shared.transactions.inbox.close(false);
+        self.shared.pops.inbox.close(false);
         if let Some(streams) = self.shared.streams() {
             streams.kill();
         }
@@ -413,8 +413,8 @@ fn start_schedule(shared: &Arc<Shared>) -> Result<JoinHandle> {
         .clock
         .on_jump(Box::new(move || match jumped.upgrade() {
             Some(shared) => {
-                shared.schedule.ring();
-                shared.timer.ring();
+                shared.schedule.inbox.look();
+                shared.timer.inbox.look();
                 true
             }
             None => false,

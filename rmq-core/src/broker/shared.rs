@@ -529,11 +529,11 @@ impl Shared {
     /// Wakes the reactors that have parked replies, and tells of what came from the master; a
     /// thread of the store or of replication calls it.
     pub(crate) fn on_progress(&self) {
-        self.schedule.on_progress();
-        self.timer.on_progress();
+        self.schedule.inbox.on_progress();
+        self.timer.inbox.on_progress();
         self.announce_arrivals();
-        self.transactions.on_progress();
-        self.pops.on_progress();
+        self.transactions.inbox.on_progress();
+        self.pops.inbox.on_progress();
         let parked = self.parked.load(Ordering::SeqCst);
         for (index, reactor) in self.reactors.get().into_iter().flatten().enumerate() {
             if parked & waiter_bit(index) != 0 {

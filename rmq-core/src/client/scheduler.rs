@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::base::Result;
 use crate::base::clock::SharedClock;
-use crate::base::thread::{self, JoinHandle, ProcessMark, panic_message};
+use crate::base::thread::{self, JoinHandle, ProcessMark};
 
 /// How long the end of a scheduler waits for a job that runs.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -74,8 +73,7 @@ impl Shared {
 
 /// Runs a job; its panic is reported and goes no further.
 fn run(job: Job) {
-    if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(job)) {
-        let panic = panic_message(panic.as_ref());
+    if let Err(panic) = thread::catch(job) {
         tracing::error!(panic, "a job of the client panicked");
     }
 }

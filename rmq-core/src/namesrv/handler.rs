@@ -1,12 +1,11 @@
 //! One reactor's part: frames in, answers out.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::processors::{self, Context};
 use super::state::State;
-use crate::base::thread::panic_message;
+use crate::base::thread;
 use crate::net::{CloseReason, ConnectionId, Handler, Io, Peer};
 use crate::protocol::code::ResponseCode;
 use crate::protocol::command::Command;
@@ -51,8 +50,7 @@ impl NamesrvHandler {
 
 /// Turns a panic into an answer: it costs its own request and nothing else.
 fn guarded(request: &Command, serve: impl FnOnce() -> Option<Command>) -> Option<Command> {
-    catch_unwind(AssertUnwindSafe(serve)).unwrap_or_else(|panic| {
-        let what = panic_message(&*panic);
+    thread::catch(serve).unwrap_or_else(|what| {
         tracing::error!(code = request.code, "a request panicked: {what}");
         let remark = format!("internal error: {what}");
         Some(Command::response_to(

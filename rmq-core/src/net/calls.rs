@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use super::ConnectionId;
 use crate::base::error::{Error, Result};
 use crate::base::slots::Key;
-use crate::base::thread::panic_message;
+use crate::base::thread;
 use crate::protocol::command::Command;
 
 /// What a call's outcome is given to.
@@ -39,11 +38,8 @@ impl Drop for Permit {
 
 /// Runs a callback of the user; a panic in it is reported and goes no further.
 pub(crate) fn guard(callback: impl FnOnce()) {
-    if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(callback)) {
-        tracing::error!(
-            panic = panic_message(panic.as_ref()),
-            "a client's callback panicked"
-        );
+    if let Err(panic) = thread::catch(callback) {
+        tracing::error!(panic, "a client's callback panicked");
     }
 }
 

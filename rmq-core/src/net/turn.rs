@@ -1,7 +1,6 @@
 //! The loop of a reactor: wait, read, hand over, write.
 
 use std::io::{self, Read};
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::reactor::{Core, Io};
 use super::{CloseReason, Handler, Peer};
 use crate::base::clock::SharedClock;
 use crate::base::slots::Key;
-use crate::base::thread::panic_message;
+use crate::base::thread;
 use crate::protocol::frame::{self, FrameRef};
 
 /// The token of the waker; listeners count down from below it, connections up from zero.
@@ -547,12 +546,11 @@ impl Turn {
         call: impl FnOnce(&mut dyn Handler, &mut Io<'_>),
     ) -> bool {
         let (handler, core) = (&mut *self.handler, &mut self.core);
-        match panic::catch_unwind(AssertUnwindSafe(|| call(handler, &mut Io::new(core)))) {
+        match thread::catch(|| call(handler, &mut Io::new(core))) {
             Ok(()) => true,
             Err(panic) => {
-                let message = panic_message(panic.as_ref());
                 let name = &self.core.role.name;
-                tracing::error!(server = %name, what, panic = message, "a handler panicked");
+                tracing::error!(server = %name, what, panic, "a handler panicked");
                 false
             }
         }

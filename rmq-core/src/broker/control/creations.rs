@@ -1,7 +1,6 @@
 //! Creations of topics that came together share one write of the table of topics, which is as long
 //! as all topics; each is answered when that write is durable.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -82,9 +81,7 @@ impl Control {
         let mut held = Held::default();
         let mut next = Some(first);
         while let Some(task) = next.take_if(|task| is_creation(task)) {
-            let create = AssertUnwindSafe(|| self.create(task, &mut held));
-            if let Err(panic) = catch_unwind(create) {
-                let what = thread::panic_message(&*panic);
+            if let Err(what) = thread::catch(|| self.create(task, &mut held)) {
                 tracing::error!(what, "a creation of a topic panicked");
             }
             if held.len() < TOGETHER_MAX {

@@ -12,7 +12,6 @@ mod send;
 mod timed;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
@@ -290,9 +289,7 @@ impl DataHandler {
         conn: ConnectionId,
         work: impl FnOnce(&mut Self, &mut Io<'_>),
     ) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(self, io)));
-        if let Err(panic) = outcome {
-            let what = thread::panic_message(&*panic);
+        if let Err(what) = thread::catch(|| work(self, io)) {
             tracing::error!(
                 what,
                 ?conn,
@@ -388,8 +385,8 @@ impl Handler for DataHandler {
         let shared = &self.shared;
         let handed_over = !shared.control.is_empty()
             || shared.answers_held.load(Acquire)
-            || !shared.transactions.is_empty()
-            || !shared.pops.is_empty()
+            || !shared.transactions.inbox.is_empty()
+            || !shared.pops.inbox.is_empty()
             || !shared.cold.is_empty();
         self.pending.is_empty() && !handed_over
     }

@@ -25,11 +25,10 @@ mod worker;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::base::queue::{self, Popped, PushError};
+use crate::broker::inbox::Inbox;
 use crate::net::ConnectionId;
 use crate::protocol::body::pop::OrderInfoTable;
 use crate::protocol::code::RequestCode;
@@ -62,18 +61,10 @@ pub(crate) fn is_pop(code: i32) -> bool {
 
 /// A request and where it came from.
 #[derive(Clone, Debug)]
-struct Request {
+pub(crate) struct Request {
     conn: ConnectionId,
     peer: SocketAddr,
     command: Arc<Command>,
-}
-
-/// Something for the thread to do.
-#[derive(Debug)]
-enum Work {
-    Request(Request),
-    /// The thread is to look up from its sleep.
-    Look,
 }
 
 /// What other threads leave for the pop thread besides requests.
@@ -88,17 +79,13 @@ struct Notes {
 /// What the pop thread shares with the others.
 #[derive(Debug)]
 pub(crate) struct Pops {
-    inbox: queue::Queue<Work>,
+    pub(crate) inbox: Inbox<Request>,
     notes: Mutex<Notes>,
     /// Whether requests are held.
     holds: AtomicBool,
-    /// Whether the thread waits for more of the log to be safe.
-    awaits_store: AtomicBool,
     /// Offsets must not be written to a file before the log is durable up to here: they pass over
     /// messages whose check points lie before it.
     log_end: AtomicI64,
-    /// Whether the end is an orderly one.
-    finish: AtomicBool,
     /// What ordered groups work on.
     pub(crate) orders: Mutex<Orders>,
 }
@@ -108,12 +95,10 @@ impl Pops {
     #[must_use]
     pub(crate) fn new(stored: OrderInfoTable) -> Self {
         Self {
-            inbox: queue::Queue::new(INBOX_CAPACITY),
+            inbox: Inbox::new(INBOX_CAPACITY),
             notes: Mutex::default(),
             holds: AtomicBool::new(false),
-            awaits_store: AtomicBool::new(false),
             log_end: AtomicI64::new(0),
-            finish: AtomicBool::new(false),
             orders: Mutex::new(Orders::new(stored)),
         }
     }
@@ -125,16 +110,13 @@ impl Pops {
         peer: SocketAddr,
         command: Command,
     ) -> Option<Command> {
-        let command = Arc::new(command);
-        let work = Work::Request(Request {
+        let request = Request {
             conn,
             peer,
-            command,
-        });
-        match self.inbox.try_push(work).map_err(PushError::into_item) {
-            Err(Work::Request(request)) => Arc::into_inner(request.command),
-            _ => None,
-        }
+            command: Arc::new(command),
+        };
+        let refused = self.inbox.hand_over(request).err()?;
+        Arc::into_inner(refused.command)
     }
 
     /// Up to where the log must be durable before offsets that were read before this was called are
@@ -144,16 +126,10 @@ impl Pops {
         self.log_end.load(Ordering::SeqCst)
     }
 
-    /// Whether no request waits for the thread; held ones do not count.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.inbox.is_empty()
-    }
-
     /// Tells that a queue that the thread watches has something new.
     pub(crate) fn arrived(&self, queue: &Arc<Queue>) {
         self.notes.lock().arrived.push(Arc::clone(queue));
-        self.look();
+        self.inbox.look();
     }
 
     /// Tells that a connection is gone.
@@ -162,39 +138,7 @@ impl Pops {
         // messages come again after their time.
         if self.holds.load(Ordering::Acquire) {
             self.notes.lock().closed.push(conn);
-            self.look();
-        }
-    }
-
-    /// Tells that more of the log is safe.
-    pub(crate) fn on_progress(&self) {
-        if self.awaits_store.swap(false, Ordering::SeqCst) {
-            self.look();
-        }
-    }
-
-    fn look(&self) {
-        // A full inbox is looked at anyway.
-        let _ = self.inbox.try_push(Work::Look);
-    }
-
-    /// Ends the thread: with `finish` after all that it did is durable and noted, else as a crash
-    /// would.
-    pub(crate) fn close(&self, finish: bool) {
-        self.finish.store(finish, Ordering::Release);
-        self.inbox.close();
-    }
-
-    /// Waits for work. False when the thread is to end.
-    fn wait(&self, ms: u64, works: &mut Vec<Work>) -> bool {
-        match self.inbox.pop_timeout(Duration::from_millis(ms)) {
-            Popped::Item(work) => {
-                works.push(work);
-                self.inbox.drain_into(works);
-                true
-            }
-            Popped::TimedOut => true,
-            Popped::Closed => false,
+            self.inbox.look();
         }
     }
 

@@ -1,11 +1,10 @@
 //! The thread `rmq-broker-pop`: gives the engine its requests and its time.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Request;
 use super::engine::{Engine, Now};
-use super::{Request, Work};
 use crate::base::thread;
 use crate::broker::reply::{Refusal, encode_answer};
 use crate::broker::shared::Shared;
@@ -40,22 +39,16 @@ impl Worker {
     /// Works until it is told to end.
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut works = Vec::new();
-        let mut sleep_ms = 0;
-        while shared.pops.wait(sleep_ms, &mut works) {
-            let step = AssertUnwindSafe(|| self.step(&mut works));
-            sleep_ms = catch_unwind(step).unwrap_or_else(|panic| {
-                let what = thread::panic_message(&*panic);
+        let finish = shared.pops.inbox.serve(|requests| {
+            let step = thread::catch(|| self.step(requests));
+            Some(step.unwrap_or_else(|what| {
                 tracing::error!(what, "the pop thread panicked");
                 // What the log says is true; what is in memory may not be any more.
                 self.engine = None;
                 PAUSE_MS
-            });
-            works.clear();
-        }
-        if shared.pops.finish.load(Ordering::Acquire)
-            && let Some(engine) = &mut self.engine
-        {
+            }))
+        });
+        if finish && let Some(engine) = &mut self.engine {
             engine.finish();
         }
     }
@@ -68,16 +61,15 @@ impl Worker {
     }
 
     /// Does what there is to do; returns how long there will be nothing more, ms.
-    fn step(&mut self, works: &mut Vec<Work>) -> u64 {
+    fn step(&mut self, mut requests: Vec<Request>) -> u64 {
         let now = self.now();
         if self.shared.members.is_slave() {
             self.engine = None;
-            self.refuse(works);
+            self.refuse(&requests);
             return PAUSE_MS;
         }
         let shared = &self.shared;
         let engine = self.engine.get_or_insert_with(|| Engine::load(shared, now));
-        let mut requests = requests(works);
         loop {
             let batch = requests.drain(..requests.len().min(BATCH_MAX)).collect();
             let sleep_ms = engine.step(batch, now);
@@ -91,14 +83,12 @@ impl Worker {
     }
 
     /// A slave pops nothing: what is invisible is known to its master only.
-    fn refuse(&self, works: &mut Vec<Work>) {
-        for work in works.drain(..) {
-            if let Work::Request(request) = work {
-                let remark = "a slave serves no pop; ask its master";
-                let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
-                if let Some(bytes) = encode_answer(&request.command, Err(refusal)) {
-                    self.shared.send(request.conn, bytes);
-                }
+    fn refuse(&self, requests: &[Request]) {
+        for request in requests {
+            let remark = "a slave serves no pop; ask its master";
+            let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
+            if let Some(bytes) = encode_answer(&request.command, Err(refusal)) {
+                self.shared.send(request.conn, bytes);
             }
         }
     }
@@ -124,9 +114,8 @@ impl Engine {
         self.unlock();
         self.expire();
         self.flush();
-        // In this order: what becomes safe after the marks were read leaves word.
         let pops = &Arc::clone(&self.shared).pops;
-        pops.awaits_store.store(true, Ordering::SeqCst);
+        pops.inbox.await_store(true);
         let is_stuck = self.fold();
         let has_more = self.revive();
         for news in self.settle() {
@@ -136,9 +125,8 @@ impl Engine {
         self.fold();
         self.settle();
         self.publish();
-        let awaits = self.awaits_store();
-        if !awaits {
-            pops.awaits_store.store(false, Ordering::SeqCst);
+        if !self.awaits_store() {
+            pops.inbox.await_store(false);
         }
         let waits = self.polling.next_deadline_ms().is_some();
         pops.holds.store(waits, Ordering::Release);
@@ -178,15 +166,4 @@ impl Engine {
         let next = [due, unlock, deadline].into_iter().flatten().min();
         next.unwrap_or(PAUSE_MS).clamp(1, PAUSE_MS)
     }
-}
-
-/// The requests among the work.
-fn requests(works: &mut Vec<Work>) -> Vec<Request> {
-    works
-        .drain(..)
-        .filter_map(|work| match work {
-            Work::Request(request) => Some(request),
-            Work::Look => None,
-        })
-        .collect()
 }

@@ -1,7 +1,6 @@
 //! The thread `rmq-broker-schedule`: it sleeps until a message is due or news come, and moves what
 //! is due from the schedule topic to the messages' own topics, many at a time.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -55,13 +54,7 @@ impl Deliverer {
     /// Works until it is told to end.
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        loop {
-            let sleep_ms = self.step();
-            if !shared.schedule.sleep(sleep_ms) {
-                break;
-            }
-        }
-        if shared.schedule.finish.load(Ordering::Acquire) {
+        if shared.schedule.inbox.serve(|_| self.step()) {
             self.finish();
         }
     }
@@ -87,17 +80,15 @@ impl Deliverer {
         self.take_news(&mut levels);
         let now = self.now();
         let ready = levels.ready(now);
-        if let Some(index) = ready {
-            let work = AssertUnwindSafe(|| self.serve(&mut levels, index, now));
-            if let Err(panic) = catch_unwind(work) {
-                let what = thread::panic_message(&*panic);
-                tracing::error!(
-                    what,
-                    level = index + 1,
-                    "delivering delayed messages panicked"
-                );
-                levels.failed(index, DEFECT_PAUSE_MS, now);
-            }
+        if let Some(index) = ready
+            && let Err(what) = thread::catch(|| self.serve(&mut levels, index, now))
+        {
+            tracing::error!(
+                what,
+                level = index + 1,
+                "delivering delayed messages panicked"
+            );
+            levels.failed(index, DEFECT_PAUSE_MS, now);
         }
         // What serving left to wait for is noted by the next step, before it sleeps.
         let sleep_ms = ready.map_or_else(|| levels.sleep_ms(now), |_| Some(0));
@@ -118,8 +109,7 @@ impl Deliverer {
         if !waits {
             return;
         }
-        // In this order: what becomes safe after the marks were read rings the bell.
-        schedule.awaits_safety.store(true, Ordering::SeqCst);
+        schedule.inbox.await_store(true);
         let (safe, flushed) = {
             let marks = self.shared.store.watermarks();
             (marks.safe(), marks.flushed())

@@ -6,12 +6,12 @@ mod levels;
 pub(crate) mod message;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::base::queue::{self, Popped};
+use crate::broker::inbox::Inbox;
 use crate::protocol::body::data_version::DataVersion;
 use crate::protocol::body::offset::DelayOffsetTable;
 
@@ -37,14 +37,10 @@ impl DelayLevel {
 pub(crate) struct Schedule {
     /// Delay of each level, ms; level 1 first.
     delays_ms: Vec<i64>,
-    /// A word for the thread to look up from its sleep; one is as good as many.
-    bell: queue::Queue<()>,
+    /// One word to look is as good as many.
+    pub(crate) inbox: Inbox<Infallible>,
     /// A bit for each level whose queue the thread found empty.
     idle: AtomicU64,
-    /// Whether the thread waits for more of the log to be safe.
-    awaits_safety: AtomicBool,
-    /// Whether the end is an orderly one.
-    finish: AtomicBool,
     offsets: Mutex<BTreeMap<i32, i64>>,
     changes: AtomicU64,
 }
@@ -55,10 +51,8 @@ impl Schedule {
     pub(crate) fn new(delays_ms: Vec<i64>, stored: DelayOffsetTable) -> Self {
         Self {
             delays_ms,
-            bell: queue::Queue::new(1),
+            inbox: Inbox::new(1),
             idle: AtomicU64::new(0),
-            awaits_safety: AtomicBool::new(false),
-            finish: AtomicBool::new(false),
             offsets: Mutex::new(stored.offsets),
             changes: AtomicU64::new(stored.data_version.counter.unsigned_abs()),
         }
@@ -86,37 +80,8 @@ impl Schedule {
         let bit = bit.unwrap_or_default();
         if self.idle.load(Ordering::SeqCst) & bit != 0 {
             self.idle.fetch_and(!bit, Ordering::SeqCst);
-            self.ring();
+            self.inbox.look();
         }
-    }
-
-    /// Tells that more of the log is safe, or that the store's health changed.
-    pub(crate) fn on_progress(&self) {
-        std::sync::atomic::fence(Ordering::SeqCst);
-        if self.awaits_safety.swap(false, Ordering::SeqCst) {
-            self.ring();
-        }
-    }
-
-    /// Wakes the thread, to look at everything again.
-    pub(crate) fn ring(&self) {
-        // Full: it was rung already.
-        let _ = self.bell.try_push(());
-    }
-
-    /// Sleeps until the bell is rung. False when the thread is to end.
-    fn sleep(&self, ms: Option<u64>) -> bool {
-        match ms {
-            Some(ms) => self.bell.pop_timeout(Duration::from_millis(ms)) != Popped::Closed,
-            None => self.bell.pop().is_some(),
-        }
-    }
-
-    /// Ends the thread: after everything that it delivered is durable and noted with `finish`, else
-    /// as a crash would.
-    pub(crate) fn close(&self, finish: bool) {
-        self.finish.store(finish, Ordering::Release);
-        self.bell.close();
     }
 
     /// Moves with every change of the offsets.

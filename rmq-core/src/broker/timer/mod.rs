@@ -6,14 +6,14 @@ mod message;
 mod progress;
 pub(crate) mod worker;
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
 pub(crate) use message::delete_key;
 
-use crate::base::queue::{self, Popped};
+use crate::broker::inbox::Inbox;
 use crate::broker::metadata::Files;
 use crate::protocol::body::timer::TimerMetrics;
 use crate::store::timer::{LiveSlots, TimerCheckpoint};
@@ -21,14 +21,10 @@ use crate::store::timer::{LiveSlots, TimerCheckpoint};
 /// What the timer's thread shares with the others.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    /// A word for the thread to look up from its sleep; one is as good as many.
-    bell: queue::Queue<()>,
+    /// One word to look is as good as many.
+    pub(crate) inbox: Inbox<Infallible>,
     /// Whether the thread found nothing more in the wheel's topic.
     idle: AtomicBool,
-    /// Whether it waits for more of the log to be safe.
-    awaits_safety: AtomicBool,
-    /// Whether the end is an orderly one.
-    finish: AtomicBool,
     /// Where the commit log ended when it was opened: what was beyond in a life before was lost,
     /// and other messages take its place.
     log_end_at_start: i64,
@@ -47,10 +43,8 @@ impl Timer {
     pub(crate) fn new(files: &Files, log_end: i64) -> Self {
         Self {
             log_end_at_start: log_end,
-            bell: queue::Queue::new(1),
+            inbox: Inbox::new(1),
             idle: AtomicBool::new(false),
-            awaits_safety: AtomicBool::new(false),
-            finish: AtomicBool::new(false),
             live: LiveSlots::default(),
             checkpoint: Mutex::new(files.load_timer_checkpoint()),
             metrics: Mutex::new(files.load_timer_metrics()),
@@ -67,37 +61,8 @@ impl Timer {
         std::sync::atomic::fence(Ordering::SeqCst);
         if self.idle.load(Ordering::SeqCst) {
             self.idle.store(false, Ordering::SeqCst);
-            self.ring();
+            self.inbox.look();
         }
-    }
-
-    /// Tells that more of the log is safe, or that the store's health changed.
-    pub(crate) fn on_progress(&self) {
-        std::sync::atomic::fence(Ordering::SeqCst);
-        if self.awaits_safety.swap(false, Ordering::SeqCst) {
-            self.ring();
-        }
-    }
-
-    /// Wakes the thread, to look at everything again.
-    pub(crate) fn ring(&self) {
-        // Full: it was rung already.
-        let _ = self.bell.try_push(());
-    }
-
-    /// Sleeps until the bell is rung. False when the thread is to end.
-    fn sleep(&self, ms: Option<u64>) -> bool {
-        match ms {
-            Some(ms) => self.bell.pop_timeout(Duration::from_millis(ms)) != Popped::Closed,
-            None => self.bell.pop().is_some(),
-        }
-    }
-
-    /// Ends the thread: after everything that it delivered is durable and noted with `finish`, else
-    /// as a crash would.
-    pub(crate) fn close(&self, finish: bool) {
-        self.finish.store(finish, Ordering::Release);
-        self.bell.close();
     }
 
     /// Whether the slot of a time (ms since the epoch) takes no more messages.

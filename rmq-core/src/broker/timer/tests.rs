@@ -239,7 +239,10 @@ impl Fixture {
     }
 
     fn rung(&self) -> bool {
-        self.shared.timer.bell.try_pop().is_some()
+        let inbox = &self.shared.timer.inbox;
+        let rung = !inbox.is_empty();
+        inbox.wait(Some(0));
+        rung
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -149,13 +148,7 @@ impl Worker {
     /// Works until it is told to end.
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        loop {
-            let sleep_ms = self.step();
-            if !shared.timer.sleep(sleep_ms) {
-                break;
-            }
-        }
-        if shared.timer.finish.load(Ordering::Acquire) {
+        if shared.timer.inbox.serve(|_| self.step()) {
             self.finish();
         }
     }
@@ -180,8 +173,7 @@ impl Worker {
             monotonic_ms,
             tick: wall_ms.div_euclid(tick_ms),
         };
-        let worked = catch_unwind(AssertUnwindSafe(|| self.work(&config.store, now)));
-        match worked {
+        match thread::catch(|| self.work(&config.store, now)) {
             Ok(Ok(sleep_ms)) => sleep_ms,
             Ok(Err(error)) => {
                 if !std::mem::replace(&mut self.failing, true) {
@@ -189,8 +181,7 @@ impl Worker {
                 }
                 self.pause(IO_PAUSE_MS, now)
             }
-            Err(panic) => {
-                let what = thread::panic_message(&*panic);
+            Err(what) => {
                 tracing::error!(what, "delivering timed messages panicked");
                 self.pause(DEFECT_PAUSE_MS, now)
             }
@@ -338,9 +329,7 @@ impl Worker {
         if !running.progress.awaits_safety() && self.tidings.is_empty() {
             return;
         }
-        let timer = &self.shared.timer;
-        // In this order: what becomes safe after the marks were read rings the bell.
-        timer.awaits_safety.store(true, Ordering::SeqCst);
+        self.shared.timer.inbox.await_store(true);
         let (safe, flushed) = {
             let marks = self.shared.store.watermarks();
             (marks.safe(), marks.flushed())

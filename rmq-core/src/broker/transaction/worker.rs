@@ -1,11 +1,9 @@
 //! The thread `rmq-broker-transaction`: gives the engine its requests and its time, and does what
 //! it hands out.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::Work;
+use super::End;
 use super::book::{Progress, Rules};
 use super::engine::{Engine, Now, Output, Settings};
 use super::load::Stored;
@@ -54,22 +52,16 @@ impl Worker {
     /// Works until it is told to end.
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut works = Vec::new();
-        let mut sleep_ms = 0;
-        while shared.transactions.wait(sleep_ms, &mut works) {
-            let step = AssertUnwindSafe(|| self.step(&mut works));
-            sleep_ms = catch_unwind(step).unwrap_or_else(|panic| {
-                let what = thread::panic_message(&*panic);
+        let finish = shared.transactions.inbox.serve(|ends| {
+            let step = thread::catch(|| self.step(ends));
+            Some(step.unwrap_or_else(|what| {
                 tracing::error!(what, "ending transactions panicked");
                 // What the log says is true; what is in memory may not be any more.
                 self.engine = None;
                 PAUSE_MS
-            });
-            works.clear();
-        }
-        if shared.transactions.finish.load(Ordering::Acquire)
-            && let Some(engine) = &mut self.engine
-        {
+            }))
+        });
+        if finish && let Some(engine) = &mut self.engine {
             let outputs = engine.close();
             self.perform(outputs, &mut []);
         }
@@ -98,30 +90,29 @@ impl Worker {
     }
 
     /// Does what there is to do; returns how long there will be nothing more, ms.
-    fn step(&mut self, works: &mut Vec<Work>) -> u64 {
+    fn step(&mut self, ends: Vec<End>) -> u64 {
         if self.shared.members.is_slave() {
             self.engine = None;
-            self.refuse(works);
+            self.refuse(&ends);
             return PAUSE_MS;
         }
         let settings = self.settings();
         if self.engine.is_none() {
             self.engine = Some(self.load(&settings));
         }
-        for batch in self.requests(works).chunks_mut(BATCH_MAX) {
+        for batch in self.requests(ends).chunks_mut(BATCH_MAX) {
             self.end(batch, &settings);
         }
         let now = self.now();
-        // In this order: what becomes safe after the marks were read leaves word.
-        let transactions = &self.shared.transactions;
-        transactions.awaits_store.store(true, Ordering::SeqCst);
+        let inbox = &self.shared.transactions.inbox;
+        inbox.await_store(true);
         let Some(engine) = &mut self.engine else {
             return PAUSE_MS;
         };
         let outputs = engine.tick(&settings, now);
         let (awaits, sleep_ms) = (engine.awaits_store(), engine.sleep_ms(now));
         if !awaits {
-            transactions.awaits_store.store(false, Ordering::SeqCst);
+            inbox.await_store(false);
         }
         self.perform(outputs, &mut []);
         sleep_ms
@@ -139,37 +130,27 @@ impl Worker {
         Engine::load(store, stored, interval_ms, self.now())
     }
 
-    /// The requests among the work; those that waited too long are refused.
-    fn requests(&self, works: &mut Vec<Work>) -> Vec<Option<(ConnectionId, Command)>> {
+    /// The requests to be served; those that waited too long are refused.
+    fn requests(&self, ends: Vec<End>) -> Vec<Option<(ConnectionId, Command)>> {
         let max_ms = overload::transaction_wait_max_ms(&self.shared.config());
         let now_ms = self.shared.clock.monotonic_ms();
-        let queued = works.len() + self.shared.transactions.len();
-        let mut requests = Vec::with_capacity(works.len());
-        for work in works.drain(..) {
-            let Work::End {
-                conn,
-                command,
-                since_ms,
-            } = work
-            else {
-                continue;
-            };
-            match overload::check(max_ms, now_ms.saturating_sub(since_ms), queued) {
-                Ok(()) => requests.push(Some((conn, command))),
-                Err(refusal) => self.answer(conn, &command, Err(refusal)),
+        let queued = ends.len() + self.shared.transactions.inbox.len();
+        let mut requests = Vec::with_capacity(ends.len());
+        for end in ends {
+            match overload::check(max_ms, now_ms.saturating_sub(end.since_ms), queued) {
+                Ok(()) => requests.push(Some((end.conn, end.command))),
+                Err(refusal) => self.answer(end.conn, &end.command, Err(refusal)),
             }
         }
         requests
     }
 
     /// A slave ends nothing.
-    fn refuse(&self, works: &mut Vec<Work>) {
-        for work in works.drain(..) {
-            if let Work::End { conn, command, .. } = work {
-                let remark = "a slave ends no transaction";
-                let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
-                self.answer(conn, &command, Err(refusal));
-            }
+    fn refuse(&self, ends: &[End]) {
+        for end in ends {
+            let remark = "a slave ends no transaction";
+            let refusal = Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark);
+            self.answer(end.conn, &end.command, Err(refusal));
         }
     }
 

@@ -95,7 +95,7 @@ fn run(ops: &[Op], sync: bool) {
             }
             Op::Pass { ms } => {
                 broker.shared.store.flush().unwrap();
-                broker.shared.timer.ring();
+                broker.shared.timer.inbox.look();
                 broker.pass(*ms);
             }
             Op::Step => drop(broker.worker.step()),
@@ -127,7 +127,7 @@ fn run(ops: &[Op], sync: bool) {
 fn check_end(broker: &mut Fixture, model: &Model) {
     for _ in 0..30 {
         broker.shared.store.flush().unwrap();
-        broker.shared.timer.ring();
+        broker.shared.timer.inbox.look();
         broker.pass(10_000);
     }
     broker.shared.store.flush().unwrap();

@@ -191,7 +191,7 @@ fn a_crash_loses_nothing_and_delivers_nothing_early() {
         for n in 0..30 {
             broker.send(1_000 + n * 300, "t", &format!("id{n:02}"));
             broker.shared.store.flush().unwrap();
-            broker.shared.timer.ring();
+            broker.shared.timer.inbox.look();
         }
         broker.pass(1_500);
         broker.crash(mode);

@@ -80,8 +80,7 @@ impl Worker {
         }
         timer.idle.store(false, Ordering::SeqCst);
         if running.next >= running.queue.max_offset() {
-            // In this order: what becomes safe after the queue was looked at rings the bell.
-            timer.awaits_safety.store(true, Ordering::SeqCst);
+            timer.inbox.await_store(true);
         }
         let visible = running.queue.max_offset();
         (running.next < visible).then_some(visible)
