@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "golden/allocations.rs"]
+mod allocations;
 #[path = "golden/bodies.rs"]
 mod bodies;
 #[path = "golden/data.rs"]

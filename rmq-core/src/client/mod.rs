@@ -15,7 +15,8 @@ mod wait;
 
 pub use admin::Admin;
 pub use consumer::{
-    Allocation, ConsumeStatus, ConsumerOptions, PullConsumer, PushConsumer, StartFrom, Subscription,
+    Allocation, ConsumeStatus, ConsumerOptions, MachineRooms, PullConsumer, PushConsumer,
+    RoomPrefix, StartFrom, Subscription,
 };
 pub use options::ClientOptions;
 pub use producer::{

@@ -4,10 +4,46 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::base::{Error, ErrorKind, Result};
-use crate::client::{Compression, ProducerOptions};
+use crate::client::{ClientOptions, Compression, ProducerOptions};
 use crate::config::Properties;
 
-const OP: &str = "producer options";
+const KEYS: Keys = Keys {
+    op: "producer options",
+    of: "producers",
+};
+
+/// Reads values of keys, and says what is wrong with them.
+pub(super) struct Keys {
+    pub(super) op: &'static str,
+    /// Whose keys these are.
+    pub(super) of: &'static str,
+}
+
+impl Keys {
+    pub(super) fn invalid(&self, context: String) -> Error {
+        Error::new(ErrorKind::Invalid, self.op, context)
+    }
+
+    pub(super) fn unknown(&self, key: &str) -> Error {
+        self.invalid(format!("there is no key {key} of {}", self.of))
+    }
+
+    pub(super) fn wrong(&self, key: &str, value: &str, allowed: &str) -> Error {
+        self.invalid(format!("{key}={value}: allowed is {allowed}"))
+    }
+
+    pub(super) fn read<T: FromStr<Err: Display>>(&self, key: &str, value: &str) -> Result<T> {
+        let parsed = value.trim().parse();
+        parsed.map_err(|why| self.invalid(format!("{key}={value}: {why}")))
+    }
+
+    pub(super) fn positive(&self, key: &str, value: &str) -> Result<u64> {
+        match self.read(key, value)? {
+            0 => Err(self.wrong(key, value, "1 or more")),
+            number => Ok(number),
+        }
+    }
+}
 
 /// A producer's options from keys, named as the fields of Apache's Java client: `namesrvAddr`,
 /// `producerGroup`, `sendMsgTimeout`, `retryTimesWhenSendFailed`,
@@ -25,56 +61,55 @@ pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
     Ok(options)
 }
 
-fn set(options: &mut ProducerOptions, key: &str, value: &str) -> Result<()> {
-    let client = &mut options.client;
+/// Sets what every client has; false when it is another key.
+pub(super) fn set_client(
+    keys: &Keys,
+    client: &mut ClientOptions,
+    key: &str,
+    value: &str,
+) -> Result<bool> {
     match key {
         "namesrvAddr" => client.nameservers = value.to_owned(),
         "clientIP" => client.client_ip = Some(value.to_owned()),
         "instanceName" => client.instance_name = Some(value.to_owned()),
         "unitName" => client.unit_name = Some(value.to_owned()),
-        "pollNameServerInterval" => client.route_poll_interval_ms = positive(key, value)?,
-        "heartbeatBrokerInterval" => client.heartbeat_interval_ms = positive(key, value)?,
-        "mqClientApiTimeout" => client.request_timeout_ms = positive(key, value)?,
+        "pollNameServerInterval" => client.route_poll_interval_ms = keys.positive(key, value)?,
+        "heartbeatBrokerInterval" => client.heartbeat_interval_ms = keys.positive(key, value)?,
+        "mqClientApiTimeout" => client.request_timeout_ms = keys.positive(key, value)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn set(options: &mut ProducerOptions, key: &str, value: &str) -> Result<()> {
+    if set_client(&KEYS, &mut options.client, key, value)? {
+        return Ok(());
+    }
+    match key {
         "producerGroup" => options.group = value.to_owned(),
-        "sendMsgTimeout" => options.send_timeout_ms = positive(key, value)?,
-        "retryTimesWhenSendFailed" => options.retry_times = read(key, value)?,
-        "retryAnotherBrokerWhenNotStoreOK" => options.retry_not_stored_ok = read(key, value)?,
-        "compressMsgBodyOverHowmuch" => options.compress_over_bytes = read(key, value)?,
-        "compressType" => options.compression = compression(value)?,
-        "compressLevel" => options.compress_level = read(key, value)?,
-        "maxMessageSize" => options.max_message_bytes = read(key, value)?,
-        "defaultTopicQueueNums" => options.new_topic_queue_nums = read(key, value)?,
-        "sendLatencyFaultEnable" => options.avoid_slow_brokers = read(key, value)?,
-        "rmq.maxInFlight" => options.max_in_flight = read(key, value)?,
-        _ => return Err(invalid(format!("there is no key {key} of producers"))),
+        "sendMsgTimeout" => options.send_timeout_ms = KEYS.positive(key, value)?,
+        "retryTimesWhenSendFailed" => options.retry_times = KEYS.read(key, value)?,
+        "retryAnotherBrokerWhenNotStoreOK" => {
+            options.retry_not_stored_ok = KEYS.read(key, value)?
+        }
+        "compressMsgBodyOverHowmuch" => options.compress_over_bytes = KEYS.read(key, value)?,
+        "compressType" => options.compression = compression(key, value)?,
+        "compressLevel" => options.compress_level = KEYS.read(key, value)?,
+        "maxMessageSize" => options.max_message_bytes = KEYS.read(key, value)?,
+        "defaultTopicQueueNums" => options.new_topic_queue_nums = KEYS.read(key, value)?,
+        "sendLatencyFaultEnable" => options.avoid_slow_brokers = KEYS.read(key, value)?,
+        "rmq.maxInFlight" => options.max_in_flight = KEYS.read(key, value)?,
+        _ => return Err(KEYS.unknown(key)),
     }
     Ok(())
 }
 
-fn invalid(context: String) -> Error {
-    Error::new(ErrorKind::Invalid, OP, context)
-}
-
-fn read<T: FromStr<Err: Display>>(key: &str, value: &str) -> Result<T> {
-    let parsed = value.trim().parse();
-    parsed.map_err(|why| invalid(format!("{key}={value}: {why}")))
-}
-
-fn positive(key: &str, value: &str) -> Result<u64> {
-    match read(key, value)? {
-        0 => Err(invalid(format!("{key}={value}: allowed is 1 or more"))),
-        ms => Ok(ms),
-    }
-}
-
-fn compression(value: &str) -> Result<Compression> {
+fn compression(key: &str, value: &str) -> Result<Compression> {
     match value {
         "ZLIB" => Ok(Compression::Zlib),
         "LZ4" => Ok(Compression::Lz4),
         "ZSTD" => Ok(Compression::Zstd),
-        _ => Err(invalid(format!(
-            "compressType={value}: allowed is ZLIB, LZ4 or ZSTD"
-        ))),
+        _ => Err(KEYS.wrong(key, value, "ZLIB, LZ4 or ZSTD")),
     }
 }
 

@@ -6,6 +6,7 @@
 mod broker;
 mod client_keys;
 pub mod cluster;
+mod consumer_keys;
 mod namesrv;
 mod settings;
 mod storage;
@@ -14,14 +15,15 @@ pub mod version;
 pub use broker::Broker;
 pub use client_keys::producer_options;
 pub use cluster::{Cluster, ClusterOptions, Deployment};
+pub use consumer_keys::consumer_options;
 pub use namesrv::NameServer;
 pub use settings::{broker_config, nameserver_config};
 pub use storage::Storage;
 
 pub use crate::client::{
-    Admin, Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, Message,
-    MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
-    ReceivedMessage, SendOptions, SendResult, SendStatus, StartFrom, Subscription,
+    Admin, Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, MachineRooms,
+    Message, MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
+    ReceivedMessage, RoomPrefix, SendOptions, SendResult, SendStatus, StartFrom, Subscription,
     SubscriptionGroupConfig, Target, TopicConfig, TransactionCheck, TransactionState, reply_to,
 };
 

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use crate::base::{Error, Result};
 
 pub use self::core::ConsumeStatus;
-pub use allocate::Allocation;
+pub use allocate::{Allocation, MachineRooms, RoomPrefix};
 pub use options::{ConsumerOptions, StartFrom, Subscription};
 pub use pull::PullConsumer;
 pub use push::PushConsumer;

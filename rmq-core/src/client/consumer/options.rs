@@ -155,6 +155,7 @@ impl ConsumerOptions {
 
     pub(crate) fn check(&self) -> Result<()> {
         names::check_group(&self.group)?;
+        self.allocation.check()?;
         let wrong = if self.consume_threads == 0 {
             "consume_threads is 0"
         } else if self.consume_batch_max == 0 {

@@ -99,7 +99,9 @@ impl Core {
             self.instance.greet_now();
             self.rebalance_soon(AGAIN);
         }
-        Ok(self.options.allocation.allocate(own, &queues, &members))
+        let mut share = self.options.allocation.allocate(own, &queues, &members)?;
+        share.retain(|queue| queue.topic == topic);
+        Ok(share)
     }
 
     /// The members of the group, in order, from the first broker that answers.

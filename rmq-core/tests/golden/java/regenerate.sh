@@ -19,7 +19,7 @@ for version in 5.3.3 5.5.0; do
         "$build/store" >"$build/log" 2>&1 || { tail -20 "$build/log"; exit 1; }
 done
 # What does not change between releases is kept once.
-for once in batches bloom bodies-compressed filter-file filters hashes ids log properties \
-    records; do
+for once in allocations batches bloom bodies-compressed filter-file filters hashes ids log \
+    properties records; do
     rm -f "$data/5.5.0/$once.jsonl"
 done

@@ -22,6 +22,7 @@ public final class Golden {
         Frames.write(folder);
         Bodies.write(folder);
         Small.write(folder);
+        Allocations.write(folder);
         Filters.write(folder);
         Records.write(folder);
         StoreLog.write(folder, Path.of(args[1]));
