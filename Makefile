@@ -133,4 +133,5 @@ fuzz-smoke:
 
 clean:
 	rm -rf $(TARGET) dist bindings/node/node_modules bindings/node/rmq.node
+	rm -rf bindings/node/dist bindings/node/npm
 	rm -f bindings/python/python/rmq/*.so

@@ -1,5 +1,0 @@
-'use strict'
-
-const native = require('./rmq.node')
-
-module.exports = { version: native.version }

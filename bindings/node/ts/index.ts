@@ -1,0 +1,27 @@
+/**
+ * RocketMQ for Node.js: clients, and nameservers and brokers in your own process.
+ *
+ * @packageDocumentation
+ */
+
+import { native } from './native'
+
+export type { CallOptions, TimedOptions } from './calls'
+export {
+  Cluster,
+  type ClusterOptions,
+  type Deployment,
+  type MemberStatus,
+  startCluster,
+} from './cluster'
+export type { Config, ConfigValue } from './config'
+export { RmqError, type RmqErrorCode } from './errors'
+export { Handle } from './handle'
+export { type LogLevel, type LogRecord, onLog } from './log'
+export { type OpenHandle, openHandles } from './open'
+export { Broker, type BrokerOptions, NameServer } from './servers'
+
+/** The version of the native library. */
+export function version(): string {
+  return native.version()
+}

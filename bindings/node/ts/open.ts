@@ -1,0 +1,65 @@
+// What is open, and whether the process stays alive for it.
+
+/** Something that was started and not closed. */
+export interface OpenHandle {
+  /** The class, for example 'Broker'. */
+  readonly kind: string
+  /** Its address, group or the like. */
+  readonly name: string
+  /** Whether the process stays alive for it (see `ref` and `unref`). */
+  readonly holds: boolean
+  /** The stack of the call that started it. */
+  readonly startedAt: string
+}
+
+const LONGEST_MS = 2 ** 31 - 1
+// A timer is the one thing of the event loop that JavaScript can hold and let go of in every
+// environment, workers included.
+const timer = setInterval(() => {}, LONGEST_MS)
+timer.unref()
+let holders = 0
+
+/** Keeps the process alive until as many `release`. */
+export function hold(): void {
+  if (holders++ === 0) timer.ref()
+}
+
+export function release(): void {
+  if (--holders === 0) timer.unref()
+}
+
+const open = new Map<object, OpenHandle>()
+
+/**
+ * What was started in this thread and not closed. If a process does not come to its end, this says
+ * why.
+ */
+export function openHandles(): OpenHandle[] {
+  return [...open.values()]
+}
+
+/** Makes a part of the program known as open; the process stays alive for it. */
+export function opened(handle: object, kind: string, name: string, startedAt: string): void {
+  hold()
+  open.set(handle, { kind, name, holds: true, startedAt })
+}
+
+export function closed(handle: object): void {
+  if (open.get(handle)?.holds) release()
+  open.delete(handle)
+}
+
+export function setHolds(handle: object, holds: boolean): void {
+  const entry = open.get(handle)
+  if (!entry || entry.holds === holds) return
+  if (holds) hold()
+  else release()
+  open.set(handle, { ...entry, holds })
+}
+
+/** The stack of who called `above`, without the lines of rmq. */
+export function callerStack(above: (...args: never[]) => unknown): string {
+  const holder: { stack?: string } = {}
+  Error.captureStackTrace(holder, above)
+  return (holder.stack ?? '').split('\n').slice(1).join('\n')
+}
