@@ -3,7 +3,7 @@
 # make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
 # make install     the C library, its headers, rmq.pc and the CMake package below PREFIX
 # make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
-# make bless       rewrites the generated files: include/rmq.h, native.d.ts, docs/configuration.md
+# make bless       rewrites the generated files: include/rmq.h, native.d.ts, tables of docs/
 # make fuzz-smoke  a minute for each fuzz target
 # make clean       removes everything that was built or installed here
 
@@ -117,6 +117,7 @@ bless: bindings/node/node_modules/.package-lock.json
 	RMQ_BLESS=1 cargo test --quiet -p rmq-ffi --test header
 	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test config
 	RMQ_BLESS=1 cargo test --quiet -p rmq-core --test compatibility
+	RMQ_BLESS=1 cargo test --quiet -p rmq-core --lib admin_invoke
 	cd bindings/node && RMQ_BLESS=1 node build.mjs
 
 # cargo-fuzz needs a nightly compiler; without it the same bodies run on random changes instead.

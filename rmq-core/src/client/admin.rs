@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::instance::Instance;
 use super::names;
 use super::options::ClientOptions;
+use super::raw;
 use crate::base::{Error, ErrorKind, Result};
 use crate::protocol::body::cluster::ClusterInfo;
 use crate::protocol::body::consume_stats::ConsumeStats;
@@ -27,6 +28,7 @@ use crate::protocol::message::user::{ReceivedMessage, ReceivedMessages};
 use crate::protocol::request::EncodeHeader;
 use crate::protocol::request::group::{DeleteSubscriptionGroupRequest, GetConsumeStatsRequest};
 use crate::protocol::request::namesrv::GetRouteInfoRequest;
+use crate::protocol::request::offset::{Boundary, OffsetResponse, SearchOffsetRequest};
 use crate::protocol::request::push::ResetOffsetRequest;
 use crate::protocol::request::query::{QueryMessageRequest, UNIQUE_KEY_QUERY, ViewMessageRequest};
 use crate::protocol::request::topic::{
@@ -54,7 +56,8 @@ impl Admin {
         Ok(Self { instance })
     }
 
-    fn outer(&self, name: &str) -> String {
+    /// The name that brokers know a topic or group by.
+    pub(crate) fn outer(&self, name: &str) -> String {
         self.instance.namespace.wrap(name).into_owned()
     }
 
@@ -76,8 +79,17 @@ impl Admin {
         Ok(messages)
     }
 
+    /// The nameservers, each by its address.
+    pub(crate) fn nameservers(&self) -> &[String] {
+        &self.instance.nameservers
+    }
+
     /// Asks the nameservers, one after the other until one answers.
-    fn ask_nameserver(&self, code: RequestCode, header: &impl EncodeHeader) -> Result<Command> {
+    pub(crate) fn ask_nameserver(
+        &self,
+        code: RequestCode,
+        header: &impl EncodeHeader,
+    ) -> Result<Command> {
         let servers = &self.instance.nameservers;
         let first = self.instance.nameserver.load(Ordering::Relaxed);
         let mut outcome = Err(Error::new(
@@ -95,7 +107,8 @@ impl Admin {
         outcome
     }
 
-    fn ask(&self, address: &str, request: Command) -> Result<Command> {
+    /// Asks one server.
+    pub(crate) fn ask(&self, address: &str, request: Command) -> Result<Command> {
         let code = request.request_code();
         let answer = self.instance.call(address, request)?;
         let kind = match answer.response_code() {
@@ -143,25 +156,51 @@ impl Admin {
     }
 
     /// The addresses of all masters.
-    fn masters(&self) -> Result<Vec<String>> {
+    pub(crate) fn masters(&self) -> Result<Vec<String>> {
         let brokers = self.cluster()?.brokers.into_values();
         let masters = brokers.filter_map(|mut broker| broker.broker_addrs.remove(&MASTER));
         Ok(masters.collect())
     }
 
     /// The addresses of the masters that have a topic.
-    fn masters_of(&self, topic: &str) -> Result<Vec<String>> {
+    pub(crate) fn masters_of(&self, topic: &str) -> Result<Vec<String>> {
         let brokers = self.route(topic)?.brokers.into_iter();
         let masters = brokers.filter_map(|mut broker| broker.broker_addrs.remove(&MASTER));
         Ok(masters.collect())
     }
 
+    /// The address of the master of a queue, and the queue as brokers know it.
+    fn master_of(&self, queue: &MessageQueue) -> Result<(String, MessageQueue)> {
+        let route = self.route(&queue.topic)?;
+        let found = route.brokers.into_iter().find_map(|mut broker| {
+            (broker.broker_name == queue.broker_name)
+                .then(|| broker.broker_addrs.remove(&MASTER))
+                .flatten()
+        });
+        let address = found.ok_or_else(|| {
+            let (topic, broker) = (&queue.topic, &queue.broker_name);
+            let context = format!("{topic} has no queue on a master called {broker}");
+            Error::new(ErrorKind::NotFound, OP, context)
+        })?;
+        Ok((address, self.instance.wrap_queue(queue)))
+    }
+
     /// Creates or changes a topic on every master. On an error some may have it.
     pub fn create_topic(&self, topic: &TopicConfig) -> Result<()> {
-        let name = self.outer(&topic.topic_name);
-        names::check_topic(&name)?;
         let attributes = topic.attributes.iter();
         let attributes: Vec<String> = attributes.map(|(k, v)| format!("+{k}={v}")).collect();
+        self.create_topic_at(&self.masters()?, topic, &attributes)
+    }
+
+    /// The same on these brokers, with changes of attributes: `+name=value`, `-name`.
+    pub(crate) fn create_topic_at(
+        &self,
+        brokers: &[String],
+        topic: &TopicConfig,
+        attributes: &[String],
+    ) -> Result<()> {
+        let name = self.outer(&topic.topic_name);
+        names::check_topic(&name)?;
         let header = CreateTopicRequest {
             topic: name,
             default_topic: names::AUTO_CREATE_TOPIC.to_owned(),
@@ -174,21 +213,26 @@ impl Admin {
             attributes: (!attributes.is_empty()).then(|| attributes.join(",")),
             force: false,
         };
-        for master in self.masters()? {
+        for broker in brokers {
             let code = RequestCode::UPDATE_AND_CREATE_TOPIC;
-            self.ask(&master, Command::request(code, &header))?;
+            self.ask(broker, Command::request(code, &header))?;
         }
         Ok(())
     }
 
     /// Deletes a topic with its messages, on every master and in every nameserver.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        self.delete_topic_at(&self.masters()?, topic)
+    }
+
+    /// The same on these brokers.
+    pub(crate) fn delete_topic_at(&self, brokers: &[String], topic: &str) -> Result<()> {
         let topic = self.outer(topic);
         names::check_topic(&topic)?;
         let header = DeleteTopicRequest { topic };
-        for master in self.masters()? {
+        for broker in brokers {
             let code = RequestCode::DELETE_TOPIC_IN_BROKER;
-            self.ask(&master, Command::request(code, &header))?;
+            self.ask(broker, Command::request(code, &header))?;
         }
         for nameserver in &self.instance.nameservers {
             let code = RequestCode::DELETE_TOPIC_IN_NAMESRV;
@@ -199,32 +243,99 @@ impl Admin {
 
     /// Creates or changes a consumer group on every master.
     pub fn create_group(&self, group: &SubscriptionGroupConfig) -> Result<()> {
+        self.create_group_at(&self.masters()?, group)
+    }
+
+    /// The same on these brokers.
+    pub(crate) fn create_group_at(
+        &self,
+        brokers: &[String],
+        group: &SubscriptionGroupConfig,
+    ) -> Result<()> {
         let group = SubscriptionGroupConfig {
             group_name: self.outer(&group.group_name),
             ..group.clone()
         };
         names::check_group(&group.group_name)?;
-        for master in self.masters()? {
+        for broker in brokers {
             let code = RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP;
             let request = Command::bare_request(code).with_body(group.encode());
-            self.ask(&master, request)?;
+            self.ask(broker, request)?;
         }
         Ok(())
     }
 
     /// Deletes a consumer group with its offsets, on every master.
     pub fn delete_group(&self, group: &str) -> Result<()> {
+        self.delete_group_at(&self.masters()?, group, true)
+    }
+
+    /// The same on these brokers, with its offsets or without.
+    pub(crate) fn delete_group_at(
+        &self,
+        brokers: &[String],
+        group: &str,
+        clean_offset: bool,
+    ) -> Result<()> {
         let group = self.outer(group);
         names::check_group(&group)?;
         let header = DeleteSubscriptionGroupRequest {
             group,
-            clean_offset: true,
+            clean_offset,
         };
-        for master in self.masters()? {
+        for broker in brokers {
             let code = RequestCode::DELETE_SUBSCRIPTIONGROUP;
-            self.ask(&master, Command::request(code, &header))?;
+            self.ask(broker, Command::request(code, &header))?;
         }
         Ok(())
+    }
+
+    /// The first offset that a queue still has.
+    pub fn min_offset(&self, queue: &MessageQueue) -> Result<i64> {
+        let (master, queue) = self.master_of(queue)?;
+        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
+        raw::min_offset(net, &master, &queue.topic, queue.queue_id, timeout)
+    }
+
+    /// The offset that the next message of a queue will have.
+    pub fn max_offset(&self, queue: &MessageQueue) -> Result<i64> {
+        let (master, queue) = self.master_of(queue)?;
+        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
+        raw::max_offset(net, &master, &queue.topic, queue.queue_id, timeout)
+    }
+
+    /// The offset of the first message of a queue that was stored at a time or later, ms since the
+    /// epoch; of a time after the last message the end of the queue.
+    pub fn offset_at(&self, queue: &MessageQueue, timestamp_ms: i64) -> Result<i64> {
+        let (master, queue) = self.master_of(queue)?;
+        let header = SearchOffsetRequest {
+            topic: queue.topic,
+            queue_id: queue.queue_id,
+            timestamp_ms,
+            boundary: Boundary::Lower,
+        };
+        let request = Command::request(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, &header);
+        let answer = self.ask(&master, request)?;
+        let found: OffsetResponse = answer.header().map_err(unreadable)?;
+        Ok(found.offset)
+    }
+
+    /// The offset that a group committed in a queue; `None` when it has none.
+    pub fn committed_offset(&self, group: &str, queue: &MessageQueue) -> Result<Option<i64>> {
+        let (master, queue) = self.master_of(queue)?;
+        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
+        let place = (&*self.outer(group), &*queue.topic, queue.queue_id);
+        raw::committed_offset(net, &master, place, timeout)
+    }
+
+    /// Commits an offset for a group, whose consumers go on from there when they start.
+    pub fn commit_offset(&self, group: &str, queue: &MessageQueue, offset: i64) -> Result<()> {
+        let group = self.outer(group);
+        names::check_group(&group)?;
+        let (master, queue) = self.master_of(queue)?;
+        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
+        let place = (&*group, &*queue.topic, queue.queue_id);
+        raw::commit_offset(net, &master, place, offset, timeout)
     }
 
     /// First and last offsets of every queue of a topic.
@@ -315,13 +426,24 @@ impl Admin {
         key: &str,
         max: i32,
     ) -> Result<Vec<ReceivedMessage>> {
-        self.query(topic, key, max, false)
+        self.query(topic, key, max, false, (0, i64::MAX))
+    }
+
+    /// The same of those that were stored between two times, ms since the epoch.
+    pub(crate) fn messages_by_key_within(
+        &self,
+        topic: &str,
+        key: &str,
+        max: i32,
+        between: (i64, i64),
+    ) -> Result<Vec<ReceivedMessage>> {
+        self.query(topic, key, max, false, between)
     }
 
     /// The messages of a topic that have a unique id: `SendResult::msg_id`. More than one when a
     /// send was tried again, or the message is delayed or came back.
     pub fn messages_by_id(&self, topic: &str, msg_id: &str) -> Result<Vec<ReceivedMessage>> {
-        self.query(topic, msg_id, 32, true)
+        self.query(topic, msg_id, 32, true, (0, i64::MAX))
     }
 
     fn query(
@@ -330,13 +452,14 @@ impl Admin {
         key: &str,
         max_num: i32,
         by_id: bool,
+        (begin_timestamp_ms, end_timestamp_ms): (i64, i64),
     ) -> Result<Vec<ReceivedMessage>> {
         let header = QueryMessageRequest {
             topic: self.outer(topic),
             key: key.to_owned(),
             max_num,
-            begin_timestamp_ms: 0,
-            end_timestamp_ms: i64::MAX,
+            begin_timestamp_ms,
+            end_timestamp_ms,
             index_type: None,
             last_key: None,
         };

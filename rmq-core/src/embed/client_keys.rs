@@ -61,6 +61,25 @@ pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
     Ok(options)
 }
 
+/// An admin client's options from the keys that all clients have: `namesrvAddr`, `clientIP`,
+/// `instanceName`, `unitName`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
+/// `mqClientApiTimeout`, which bounds each of its requests.
+///
+/// `Invalid`: a key is unknown, or a value is not allowed.
+pub fn admin_options(keys: &Properties) -> Result<ClientOptions> {
+    const KEYS: Keys = Keys {
+        op: "admin options",
+        of: "admin clients",
+    };
+    let mut options = ClientOptions::default();
+    for (key, value) in keys.iter() {
+        if !set_client(&KEYS, &mut options, key, value)? {
+            return Err(KEYS.unknown(key));
+        }
+    }
+    Ok(options)
+}
+
 /// Sets what every client has; false when it is another key.
 pub(super) fn set_client(
     keys: &Keys,

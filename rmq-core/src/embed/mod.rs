@@ -3,6 +3,7 @@
 //! Servers run on threads of their own in the caller's process: nothing is printed, no signal is
 //! handled, and after `close` (or a drop, which is a kill) no thread and no descriptor is left.
 
+mod admin_invoke;
 mod broker;
 mod client_keys;
 pub mod cluster;
@@ -12,8 +13,9 @@ mod settings;
 mod storage;
 pub mod version;
 
+pub use admin_invoke::admin_invoke;
 pub use broker::Broker;
-pub use client_keys::producer_options;
+pub use client_keys::{admin_options, producer_options};
 pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use consumer_keys::consumer_options;
 pub use namesrv::NameServer;
