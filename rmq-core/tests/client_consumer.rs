@@ -612,6 +612,11 @@ fn ask(cluster: &Cluster, request: Command) -> Command {
     answer
 }
 
+fn await_queues(consumer: &PushConsumer, count: usize) {
+    let queues = || consumer.queues().into_iter().filter(|q| q.topic == TOPIC);
+    await_true(|| queues().count() == count, || "queues miss".to_owned());
+}
+
 #[test]
 fn operators_see_and_move_a_consumer() {
     let cluster = cluster(1);
@@ -620,6 +625,7 @@ fn operators_see_and_move_a_consumer() {
     let seen = Seen::default();
     let consumer = PushConsumer::start(options(&cluster), all(), seen.listener()).unwrap();
     seen.await_set(&["a".to_owned()]);
+    await_queues(&consumer, 4);
 
     let header = GetConsumerRunningInfoRequest {
         consumer_group: GROUP.to_owned(),

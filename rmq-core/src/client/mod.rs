@@ -1,6 +1,7 @@
 //! L5: the client side of the protocol.
 
 mod admin;
+mod completions;
 pub mod consumer;
 mod instance;
 mod lookup;
@@ -14,9 +15,10 @@ mod scheduler;
 mod wait;
 
 pub use admin::Admin;
+pub use completions::CompletionQueue;
 pub use consumer::{
-    Allocation, ConsumeStatus, ConsumerOptions, MachineRooms, PullConsumer, PushConsumer,
-    RoomPrefix, StartFrom, Subscription,
+    Allocation, ConsumeStatus, ConsumerOptions, Deliveries, Delivery, MachineRooms, PullConsumer,
+    PushConsumer, RoomPrefix, StartFrom, Subscription,
 };
 pub use options::ClientOptions;
 pub use producer::{

@@ -23,10 +23,11 @@ pub use settings::{broker_config, nameserver_config};
 pub use storage::Storage;
 
 pub use crate::client::{
-    Admin, Allocation, ClientOptions, Compression, ConsumeStatus, ConsumerOptions, MachineRooms,
-    Message, MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
-    ReceivedMessage, RoomPrefix, SendOptions, SendResult, SendStatus, StartFrom, Subscription,
-    SubscriptionGroupConfig, Target, TopicConfig, TransactionCheck, TransactionState, reply_to,
+    Admin, Allocation, ClientOptions, CompletionQueue, Compression, ConsumeStatus, ConsumerOptions,
+    Deliveries, Delivery, MachineRooms, Message, MessageModel, MessageQueue, Producer,
+    ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, RoomPrefix, SendOptions,
+    SendResult, SendStatus, StartFrom, Subscription, SubscriptionGroupConfig, Target, TopicConfig,
+    TransactionCheck, TransactionState, reply_to,
 };
 
 pub use crate::base::thread::spawn as spawn_thread;

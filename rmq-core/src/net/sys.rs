@@ -1,7 +1,10 @@
-//! What mio does not offer: sockets with options, and writes that cannot raise SIGPIPE.
+//! What mio does not offer: sockets with options, writes that cannot raise SIGPIPE, and a
+//! descriptor for the event loop of somebody else.
 
-use std::io::{self, IoSlice};
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -63,4 +66,39 @@ pub(crate) fn accept_error_is_transient(error: &io::Error) -> bool {
                 | libc::ECONNRESET
         )
     )
+}
+
+/// A descriptor that is readable while it is raised (eventfd). Nothing it does blocks.
+#[derive(Debug)]
+pub(crate) struct Flag(File);
+
+impl Flag {
+    /// A flag that is not raised; its descriptor is not inherited by programs that are executed.
+    #[allow(unsafe_code, reason = "the standard library has no eventfd")]
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: the call takes no pointer, and its result is checked.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just made it, and nobody else knows of it.
+        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    /// The descriptor, which lives as long as the flag.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Makes it readable.
+    pub(crate) fn raise(&self) {
+        // It refuses only what would make its count overflow, and then it is readable.
+        let _ = (&self.0).write(&[1; 8]);
+    }
+
+    /// Makes it unreadable.
+    pub(crate) fn lower(&self) {
+        // It refuses when it is not raised, which is what is wanted.
+        let _ = (&self.0).read(&mut [0; 8]);
+    }
 }

@@ -111,8 +111,12 @@ impl Core {
             return Ok(());
         }
         self.arrived();
+        self.end_handles();
         let inside = self.consume.is_current() || self.instance.on_runtime_thread();
+        // Calls that run hand out the last handles; what is answered may have to be sent back.
         let quiet = inside || self.running.wait_none(deadline);
+        let answered = inside || self.handed.wait_none(left());
+        let quiet = quiet && (inside || self.running.wait_none(left()));
         let committed = match commit && !inside {
             true => self.commit_now(left().max(Duration::from_millis(100))),
             false => Ok(()),
@@ -133,6 +137,10 @@ impl Core {
             self.consume.stop();
         } else {
             let context = "the listener still runs";
+            return Err(Error::new(ErrorKind::Timeout, "close consumer", context));
+        }
+        if !answered {
+            let context = "not every delivery was answered";
             return Err(Error::new(ErrorKind::Timeout, "close consumer", context));
         }
         committed

@@ -37,8 +37,8 @@ impl Drop for Running<'_> {
     }
 }
 
-pub(crate) fn guarded(listener: &Listener, messages: &[ReceivedMessage]) -> ConsumeStatus {
-    panic::catch_unwind(AssertUnwindSafe(|| listener(messages))).unwrap_or_else(|_| {
+pub(crate) fn guarded(listen: impl FnOnce() -> ConsumeStatus) -> ConsumeStatus {
+    panic::catch_unwind(AssertUnwindSafe(listen)).unwrap_or_else(|_| {
         tracing::error!("the listener of a consumer panicked; its messages come again");
         ConsumeStatus::Later
     })
@@ -48,6 +48,15 @@ impl Core {
     /// Hands on what waits in a queue.
     pub(crate) fn dispatch(self: &Arc<Self>, queue: &Arc<Assigned>) {
         match &self.mode {
+            Mode::Concurrent(Listener::Queue(_)) => {
+                if !self.suspended.load(Ordering::SeqCst) {
+                    let mut messages = queue.state.lock().take(usize::MAX);
+                    if !messages.is_empty() {
+                        self.restore_topics(&mut messages);
+                        self.hand_over(queue, messages);
+                    }
+                }
+            }
             Mode::Concurrent(_) => loop {
                 let messages = queue.state.lock().take(self.options.consume_batch_max);
                 if messages.is_empty() {
@@ -92,8 +101,24 @@ impl Core {
             return self.consume_later(Arc::clone(queue), messages, RESTING);
         }
         self.restore_topics(&mut messages);
+        match listener {
+            Listener::Messages(listen) => {
+                let status = guarded(|| listen(&messages));
+                self.settle(queue, messages, status);
+            }
+            Listener::Handles(_) | Listener::Queue(_) => self.hand_over(queue, messages),
+        }
+    }
+
+    /// Does what follows from the answer to messages that are not consumed in order. Blocks.
+    pub(crate) fn settle(
+        self: &Arc<Self>,
+        queue: &Arc<Assigned>,
+        messages: Vec<ReceivedMessage>,
+        status: ConsumeStatus,
+    ) {
         let mut done: Vec<i64> = messages.iter().map(|m| m.queue_offset).collect();
-        let level = match guarded(listener, &messages) {
+        let level = match status {
             ConsumeStatus::Success => None,
             ConsumeStatus::Later => Some(0),
             ConsumeStatus::LaterAtLevel(level) => Some(level),
@@ -204,17 +229,35 @@ impl Core {
             return;
         }
         self.restore_topics(&mut messages);
-        let delay = if guarded(listener, &messages) == ConsumeStatus::Success {
-            queue
-                .state
-                .lock()
-                .done(messages.iter().map(|m| m.queue_offset));
-            Duration::ZERO
-        } else {
-            self.suspend_queue(&queue, messages);
-            Duration::from_millis(self.options.suspend_queue_ms.max(1))
+        let Listener::Messages(listen) = listener else {
+            // The answer to the last of them goes on.
+            return self.hand_over(&queue, messages);
+        };
+        let again = match guarded(|| listen(&messages)) {
+            ConsumeStatus::Success => {
+                let done = messages.iter().map(|m| m.queue_offset);
+                queue.state.lock().done(done);
+                Vec::new()
+            }
+            _ => messages,
         };
         drop(running);
+        self.settle_in_order(queue, again);
+    }
+
+    /// Goes on with a queue that is consumed in order, with what failed first. Blocks.
+    pub(crate) fn settle_in_order(
+        self: &Arc<Self>,
+        queue: Arc<Assigned>,
+        again: Vec<ReceivedMessage>,
+    ) {
+        let delay = match again.is_empty() {
+            true => Duration::ZERO,
+            false => Duration::from_millis(self.options.suspend_queue_ms.max(1)),
+        };
+        if !again.is_empty() {
+            self.suspend_queue(&queue, again);
+        }
         self.consume_in_order_after(queue, delay);
     }
 

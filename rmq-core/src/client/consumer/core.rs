@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::delivery::Delivery;
 use super::local_offsets::LocalOffsets;
 use super::options::{ConsumerOptions, StartFrom};
 use super::process_queue::ProcessQueue;
 use crate::base::{Error, ErrorKind, Result};
+use crate::client::completions::CompletionQueue;
 use crate::client::instance::{Instance, Member, Repeats, repeat};
 use crate::client::names;
 use crate::client::runtime::Runtime;
@@ -42,7 +44,17 @@ pub enum ConsumeStatus {
     LaterAtLevel(i32),
 }
 
-pub(crate) type Listener = Box<dyn Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync>;
+type Listen = dyn Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync;
+
+/// Who is given messages.
+pub(crate) enum Listener {
+    /// Answers for all of them when it returns.
+    Messages(Box<Listen>),
+    /// Answers for each when it likes.
+    Handles(Box<dyn Fn(Vec<Delivery>) + Send + Sync>),
+    /// The same, and takes them when it likes.
+    Queue(CompletionQueue<Delivery>),
+}
 
 /// What happens to messages that were pulled.
 pub(crate) enum Mode {
@@ -107,8 +119,10 @@ pub(crate) struct Core {
     pub(crate) queues: Mutex<BTreeMap<MessageQueue, Arc<Assigned>>>,
     /// The threads that the listener runs on.
     pub(crate) consume: Scheduler,
-    /// Calls of the listener that run now.
+    /// Calls of the listener that run now, and messages that are being sent back.
     pub(crate) running: Pending,
+    /// Handles that are not answered.
+    pub(crate) handed: Pending,
     pub(crate) suspended: AtomicBool,
     pub(crate) local_offsets: LocalOffsets,
     /// Whether queues are assigned by the program rather than divided among the group.
@@ -149,6 +163,7 @@ impl Core {
             queues: Mutex::default(),
             consume,
             running: Pending::default(),
+            handed: Pending::default(),
             suspended: AtomicBool::new(false),
             local_offsets,
             manual: AtomicBool::new(false),
@@ -214,6 +229,16 @@ impl Core {
         match self.is_closed() {
             true => Err(Error::new(ErrorKind::Closed, OP, "the consumer is closed")),
             false => Ok(()),
+        }
+    }
+
+    /// Where messages wait for a program that asks for handles.
+    pub(crate) fn handles(&self) -> Option<&CompletionQueue<Delivery>> {
+        match &self.mode {
+            Mode::Concurrent(Listener::Queue(queue)) | Mode::Orderly(Listener::Queue(queue)) => {
+                Some(queue)
+            }
+            _ => None,
         }
     }
 

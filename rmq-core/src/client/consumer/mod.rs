@@ -4,6 +4,7 @@ mod allocate;
 mod commit;
 mod consuming;
 mod core;
+mod delivery;
 mod local_offsets;
 mod options;
 mod process_queue;
@@ -21,6 +22,7 @@ use crate::base::{Error, Result};
 
 pub use self::core::ConsumeStatus;
 pub use allocate::{Allocation, MachineRooms, RoomPrefix};
+pub use delivery::{Deliveries, Delivery};
 pub use options::{ConsumerOptions, StartFrom, Subscription};
 pub use pull::PullConsumer;
 pub use push::PushConsumer;

@@ -48,6 +48,7 @@ impl Core {
             state.seek(offset);
             state.next_pull().1
         };
+        self.forget_handles(queue);
         self.pull(Arc::clone(queue), epoch);
     }
 

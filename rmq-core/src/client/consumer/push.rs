@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{ConsumeStatus, Core, Listener, Mode};
+use super::delivery::{Deliveries, Delivery};
 use super::options::{ConsumerOptions, Subscription};
 use crate::base::{Error, ErrorKind, Result};
+use crate::client::completions::CompletionQueue;
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::filter::tag::SubscriptionData;
 use crate::protocol::message::user::ReceivedMessage;
@@ -30,7 +32,7 @@ impl PushConsumer {
         subscriptions: Vec<Subscription>,
         listener: impl Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync + 'static,
     ) -> Result<Self> {
-        let listener: Listener = Box::new(listener);
+        let listener = Listener::Messages(Box::new(listener));
         Self::begin(options, subscriptions, Mode::Concurrent(listener))
     }
 
@@ -41,8 +43,56 @@ impl PushConsumer {
         subscriptions: Vec<Subscription>,
         listener: impl Fn(&[ReceivedMessage]) -> ConsumeStatus + Send + Sync + 'static,
     ) -> Result<Self> {
-        let listener: Listener = Box::new(listener);
+        let listener = Listener::Messages(Box::new(listener));
         Self::begin(options, subscriptions, Mode::Orderly(listener))
+    }
+
+    /// As [`start`](Self::start), but the listener is given handles, at most `consume_batch_max`,
+    /// and may return before it has answered for them, or leave that to other threads. What is not
+    /// answered for counts against the limits of its queue.
+    pub fn start_with_handles(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+        listener: impl Fn(Vec<Delivery>) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener = Listener::Handles(Box::new(listener));
+        Self::begin(options, subscriptions, Mode::Concurrent(listener))
+    }
+
+    /// As [`start_orderly`](Self::start_orderly) with handles: the next messages of a queue are
+    /// given out when those before them, at most `consume_batch_max`, are answered for. Until then
+    /// the queue is not let go of.
+    pub fn start_orderly_with_handles(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+        listener: impl Fn(Vec<Delivery>) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener = Listener::Handles(Box::new(listener));
+        Self::begin(options, subscriptions, Mode::Orderly(listener))
+    }
+
+    /// Starts a consumer whose messages wait until the program polls for them, in handles that are
+    /// answered for one by one. Nothing of the program is called. Otherwise as
+    /// [`start`](Self::start).
+    pub fn start_queued(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+    ) -> Result<(Self, Deliveries)> {
+        let queue = CompletionQueue::new();
+        let mode = Mode::Concurrent(Listener::Queue(queue.clone()));
+        Self::begin(options, subscriptions, mode).map(|own| (own, Deliveries::new(queue)))
+    }
+
+    /// As [`start_queued`](Self::start_queued), in order: of each queue, at most
+    /// `consume_batch_max` messages are given out at a time, and the next ones when those are
+    /// answered for. A program that does not poll keeps its queues from the other members.
+    pub fn start_queued_orderly(
+        options: ConsumerOptions,
+        subscriptions: Vec<Subscription>,
+    ) -> Result<(Self, Deliveries)> {
+        let queue = CompletionQueue::new();
+        let mode = Mode::Orderly(Listener::Queue(queue.clone()));
+        Self::begin(options, subscriptions, mode).map(|own| (own, Deliveries::new(queue)))
     }
 
     fn begin(
@@ -105,10 +155,11 @@ impl PushConsumer {
         self.core.set_suspended(false);
     }
 
-    /// Closes: the listener is not called again, calls of it that run may end within `deadline`,
-    /// offsets are committed and brokers are told, so that others take the queues over. A second
-    /// call does nothing; from the listener it does not wait. `Timeout`: the listener did not
-    /// return, or brokers did not take the offsets: some messages will come again.
+    /// Closes: the listener is not called again and `poll` ends, calls of the listener that run may
+    /// end and handles may be answered for within `deadline`, offsets are committed and brokers are
+    /// told, so that others take the queues over. A second call does nothing; from the listener it
+    /// does not wait. `Timeout`: the listener did not return, handles were not answered for, or
+    /// brokers did not take the offsets: some messages will come again.
     pub fn close(&self, deadline: Duration) -> Result<()> {
         self.core.close(deadline)
     }

@@ -179,6 +179,7 @@ impl Core {
             }
         }
         queue.dropped.store(true, Ordering::SeqCst);
+        self.forget_handles(queue);
         self.queues.lock().remove(&queue.queue);
         if self.commits_itself() {
             self.commit(queue);

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::consuming::guarded;
-use super::core::{Assigned, ConsumeStatus, Core, Mode};
+use super::core::{Assigned, ConsumeStatus, Core, Listener, Mode};
+use super::delivery::Delivery;
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::PushedRequest;
 use crate::protocol::body::consumer_status::ConsumerStatus;
@@ -14,7 +15,7 @@ use crate::protocol::body::running_info::{ConsumeDirectlyResult, ConsumerRunning
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::message::record::CheckLevel;
-use crate::protocol::message::user::ReceivedMessages;
+use crate::protocol::message::user::{ReceivedMessage, ReceivedMessages};
 use crate::protocol::request::push::{
     GetConsumerStatusRequest, NotifyConsumerIdsChangedRequest, ResetOffsetRequest,
 };
@@ -141,31 +142,43 @@ impl Core {
     /// An operator has the listener consume one message.
     fn consume_directly(self: &Arc<Self>, request: PushedRequest) {
         let core = Arc::clone(self);
-        self.consume
-            .run(move || match core.consume_one(&request.command) {
-                Ok(result) => {
-                    let reply = Command::response_to(&request.command, ResponseCode::SUCCESS, None);
-                    request.answer(reply.with_body(result.encode()));
-                }
-                Err(error) => {
-                    answer(
-                        &request,
-                        ResponseCode::SYSTEM_ERROR,
-                        Some(error.to_string()),
-                    );
-                }
-            });
+        self.consume.run(move || core.consume_one(request));
     }
 
-    fn consume_one(&self, command: &Command) -> Result<ConsumeDirectlyResult> {
-        const OP: &str = "consume directly";
-        let (Mode::Concurrent(listener) | Mode::Orderly(listener)) = &self.mode else {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                OP,
-                "the consumer has no listener",
-            ));
+    fn consume_one(self: Arc<Self>, request: PushedRequest) {
+        let message = match self.sent_directly(&request.command) {
+            Ok(message) => message,
+            Err(error) => {
+                let remark = Some(error.to_string());
+                return answer(&request, ResponseCode::SYSTEM_ERROR, remark);
+            }
         };
+        let began = self.instance.runtime.now();
+        let core = Arc::downgrade(&self);
+        let tell = move |status| {
+            if let Some(core) = core.upgrade() {
+                let took = core.instance.runtime.now().saturating_sub(began);
+                let result = core.consumed_directly(status, took);
+                let reply = Command::response_to(&request.command, ResponseCode::SUCCESS, None);
+                request.answer(reply.with_body(result.encode()));
+            }
+        };
+        match &self.mode {
+            Mode::Concurrent(Listener::Messages(listen))
+            | Mode::Orderly(Listener::Messages(listen)) => {
+                tell(guarded(|| listen(&[message])));
+            }
+            _ => self.hand_out(vec![Delivery::sent_directly(message, tell)]),
+        }
+    }
+
+    /// The message that an operator would have consumed.
+    fn sent_directly(&self, command: &Command) -> Result<ReceivedMessage> {
+        const OP: &str = "consume directly";
+        if matches!(self.mode, Mode::Poll) {
+            let context = "the consumer has no listener";
+            return Err(Error::new(ErrorKind::Invalid, OP, context));
+        }
         let max = self.options.max_message_bytes;
         let body = command.body.clone();
         let mut messages = ReceivedMessages::new(body, CheckLevel::Bounds, max);
@@ -174,25 +187,32 @@ impl Core {
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, OP, "the message is missing"))??;
         let mut messages = [message];
         self.restore_topics(&mut messages);
-        let began = self.instance.runtime.now();
-        let status = guarded(listener, &messages);
-        let took = self.instance.runtime.now().saturating_sub(began);
+        let [message] = messages;
+        Ok(message)
+    }
+
+    fn consumed_directly(&self, status: ConsumeStatus, took: Duration) -> ConsumeDirectlyResult {
         let result = match status {
             ConsumeStatus::Success => "CR_SUCCESS",
             _ => "CR_LATER",
         };
-        Ok(ConsumeDirectlyResult {
+        ConsumeDirectlyResult {
             auto_commit: true,
             consume_result: result.to_owned(),
             order: self.is_orderly(),
             remark: None,
             spent_time_mills: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
-        })
+        }
     }
 
     /// Stops or goes on giving messages to the listener.
-    pub(crate) fn set_suspended(&self, suspended: bool) {
+    pub(crate) fn set_suspended(self: &Arc<Self>, suspended: bool) {
         self.suspended.store(suspended, Ordering::SeqCst);
+        if !suspended && self.handles().is_some() {
+            for queue in self.assigned() {
+                self.dispatch(&queue);
+            }
+        }
     }
 }
 
