@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use hosts::Host;
 use nix::sys::signal::Signal;
+use peer::StopAtEnd;
 use process::{Ended, Home, Process, eventually};
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{Error, ErrorKind};
@@ -175,15 +176,6 @@ impl Traffic {
     }
 }
 
-/// Stops the traffic also when an assertion fails, so that its thread can be joined.
-struct StopAtEnd<'a>(&'a Traffic);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn two_masters_with_a_nameserver_each() {
     let Some(sites) = sites() else { return };
@@ -249,7 +241,7 @@ fn topics_are_spread() {
 fn one_nameserver_gone([a, b]: &[Site; 2], mut namesrv_a: Process) {
     let traffic = Traffic::default();
     std::thread::scope(|scope| {
-        let _stop = StopAtEnd(&traffic);
+        let _stop = StopAtEnd(&traffic.stop);
         scope.spawn(|| b.host.within(|| traffic.run("traffic")));
         traffic.goes_on();
         namesrv_a.kill();

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use peer::Dice;
+use peer::{Dice, StopAtEnd};
 use process::{Home, Process, eventually, free_port};
 use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, SystemClock};
@@ -223,15 +223,6 @@ impl Ledger {
         eventually(what, || {
             (self.ok.load(Ordering::Relaxed) >= goal).then_some(())
         });
-    }
-}
-
-/// Stops the senders also when an assertion fails, so that they can be joined.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

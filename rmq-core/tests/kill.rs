@@ -10,18 +10,21 @@
 mod peer;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use peer::{Dice, Stored};
-use process::{Home, Process, eventually, free_port};
+use peer::{Dice, StopAtEnd, Stored};
+use process::eventually;
 use rmq_core::base::ErrorKind;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::client::raw::{self, SendStatus};
 use rmq_core::net::Client;
+use server::{End, Server};
 
 const SENDERS: u64 = 6;
 const QUEUES: i32 = 4;
@@ -29,42 +32,11 @@ const TOPIC: &str = "kill";
 /// How long a sender waits for an answer before it tries the other broker.
 const SEND_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One of the masters; its files outlive its process.
-struct Master {
-    home: Home,
-    address: String,
-    process: Process,
-}
-
-impl Master {
-    fn new(name: &str) -> Self {
-        let home = Home::new();
-        let port = free_port();
-        // Small files, so that kills fall on their ends too.
-        home.write(
-            "broker.conf",
-            &format!(
-                "brokerName={name}\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
-                 listenPort={port}\nflushDiskType=SYNC_FLUSH\nmappedFileSizeCommitLog=256k\n\
-                 mappedFileSizeConsumeQueue=2000\n"
-            ),
-        );
-        let process = Self::launch(&home);
-        let client = peer::client();
-        let address = format!("127.0.0.1:{port}");
-        let mut master = Self {
-            home,
-            address,
-            process,
-        };
-        master.process.booted();
-        raw::create_topic(&client, &master.address, TOPIC, QUEUES, peer::ANSWER).unwrap();
-        master
-    }
-
-    fn launch(home: &Home) -> Process {
-        home.broker().config(&home.join("broker.conf")).spawn()
-    }
+/// One of the masters.
+fn master(name: &str) -> Server {
+    let master = Server::new(&format!("brokerName={name}\nflushDiskType=SYNC_FLUSH"));
+    master.create_topic(TOPIC, QUEUES);
+    master
 }
 
 /// A place in a queue of a master.
@@ -158,29 +130,24 @@ fn send(client: &Client, address: &str, queue: i32, id: Id) -> Sent {
     }
 }
 
-fn kills() -> u64 {
-    std::env::var("RMQ_KILLS").map_or(5, |text| text.parse().expect("RMQ_KILLS is a number"))
-}
-
 /// Kills one master and starts it again; now and then during its start too.
-fn kill_round(round: u64, masters: &mut [Master; 2], ledger: &Ledger, dice: &mut Dice) {
+fn kill_round(round: u64, masters: &mut [Server; 2], ledger: &Ledger, dice: &mut Dice) {
     std::thread::sleep(Duration::from_millis(100 + dice.below(600)));
     let which = usize::try_from(dice.below(2)).unwrap();
     let before = ledger.count.load(Ordering::Relaxed);
     let master = &mut masters[which];
-    master.process.kill();
+    master.end(End::Killed);
     // The other one takes everything meanwhile.
     eventually("senders go on through the other master", || {
         (ledger.count.load(Ordering::Relaxed) > before + 20).then_some(())
     });
     if dice.below(3) == 0 {
-        let mut early = Master::launch(&master.home);
+        let mut early = Server::launch(&master.home);
         std::thread::sleep(Duration::from_millis(dice.below(60)));
         early.kill();
     }
     let clock = SystemClock::new();
-    master.process = Master::launch(&master.home);
-    master.process.booted();
+    master.boot();
     let count = ledger.count.load(Ordering::Relaxed);
     println!(
         "kill {round}: master {which}, back after {:?}, {count} sent",
@@ -191,47 +158,34 @@ fn kill_round(round: u64, masters: &mut [Master; 2], ledger: &Ledger, dice: &mut
 #[test]
 fn killed_masters_lose_nothing_that_they_acknowledged() {
     let mut dice = Dice::new(Dice::seed());
-    let mut masters = [Master::new("broker-a"), Master::new("broker-b")];
+    let mut masters = [master("broker-a"), master("broker-b")];
     let addresses = [masters[0].address.clone(), masters[1].address.clone()];
     let ledger = Ledger::default();
     std::thread::scope(|scope| {
-        let _stop = StopAtEnd(&ledger);
+        let _stop = StopAtEnd(&ledger.stop);
         for number in 0..SENDERS {
             let (ledger, addresses) = (&ledger, &addresses);
             scope.spawn(move || sender(ledger, addresses, number));
         }
-        for round in 1..=kills() {
+        for round in 1..=peer::kills(5) {
             kill_round(round, &mut masters, &ledger, &mut dice);
         }
         std::thread::sleep(Duration::from_millis(200));
     });
     // The last kill is looked at after one more restart, of both at once.
     for master in &mut masters {
-        master.process.kill();
-        master.process = Master::launch(&master.home);
-        master.process.booted();
+        master.restart(End::Killed);
     }
     let stored = read_all(&addresses);
     check(&ledger, &stored);
     // And a clean stop changes nothing.
     for master in &mut masters {
-        master.process.stop();
-        master.process = Master::launch(&master.home);
-        master.process.booted();
+        master.restart(End::Stopped);
     }
     assert!(
         read_all(&addresses) == stored,
         "a clean restart changed a queue"
     );
-}
-
-/// Stops the senders also when an assertion fails, so that they can be joined.
-struct StopAtEnd<'a>(&'a Ledger);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
 }
 
 type Queues = BTreeMap<(usize, i32), Vec<Stored>>;

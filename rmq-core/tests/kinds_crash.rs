@@ -11,15 +11,17 @@
 mod peer;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use peer::Dice;
-use process::{Home, Process, eventually, free_port};
-use rmq_core::base::clock::{Clock, SystemClock};
+use peer::{Dice, StopAtEnd};
+use process::eventually;
+use rmq_core::base::ErrorKind;
 use rmq_core::client::raw::{self, SendReceipt};
 use rmq_core::net::Client;
 use rmq_core::protocol::body::heartbeat::{HeartbeatData, ProducerData};
@@ -35,6 +37,7 @@ use rmq_core::protocol::request::send::SendRequest;
 use rmq_core::protocol::request::transaction::{
     EndTransactionRequest, TRANSACTION_COMMIT, TRANSACTION_ROLLBACK,
 };
+use server::{End, Server, now_ms};
 
 const DELAYED: &str = "delayed";
 const RETRIED: &str = "retried";
@@ -50,53 +53,18 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause between the messages of one kind.
 const PAUSE: Duration = Duration::from_millis(3);
 
-struct Server {
-    home: Home,
-    address: String,
-    process: Process,
-}
-
-impl Server {
-    fn new(flush: &str) -> Self {
-        let home = Home::new();
-        let port = free_port();
-        // Small files, so that kills fall on their ends too.
-        home.write(
-            "broker.conf",
-            &format!(
-                "brokerName=broker-a\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
-                 listenPort={port}\nflushDiskType={flush}\nmappedFileSizeCommitLog=256k\n\
-                 mappedFileSizeConsumeQueue=2000\nmessageDelayLevel=1s 2s\n\
-                 flushDelayOffsetInterval=100\nflushConsumerOffsetInterval=100\n\
-                 transactionTimeOut=300\ntransactionCheckInterval=300\n\
-                 transactionCheckMax=1000\nrmq.queueLockExpiredTime={LOCK_MS}\n"
-            ),
-        );
-        let process = home.broker().config(&home.join("broker.conf")).spawn();
-        let address = format!("127.0.0.1:{port}");
-        let mut server = Self {
-            home,
-            address,
-            process,
-        };
-        server.process.booted();
-        for topic in [DELAYED, RETRIED, BANK, ORDERED] {
-            let client = peer::client();
-            raw::create_topic(&client, &server.address, topic, 1, peer::ANSWER).unwrap();
-        }
-        server
+/// A broker with the topics.
+fn start(flush: &str) -> Server {
+    let server = Server::new(&format!(
+        "flushDiskType={flush}\nmessageDelayLevel=1s 2s\nflushDelayOffsetInterval=100\n\
+         flushConsumerOffsetInterval=100\ntransactionTimeOut=300\n\
+         transactionCheckInterval=300\ntransactionCheckMax=1000\n\
+         rmq.queueLockExpiredTime={LOCK_MS}\n"
+    ));
+    for topic in [DELAYED, RETRIED, BANK, ORDERED] {
+        server.create_topic(topic, 1);
     }
-
-    fn kill(&mut self) {
-        self.process.kill();
-        let config = self.home.join("broker.conf");
-        self.process = self.home.broker().config(&config).spawn();
-        self.process.booted();
-    }
-}
-
-fn now_ms() -> i64 {
-    SystemClock::new().wall_ms()
+    server
 }
 
 /// One message of a queue.
@@ -107,22 +75,17 @@ struct Found {
 
 /// Everything in queue 0 of a topic; nothing when the topic does not exist yet.
 fn read(client: &Client, address: &str, topic: &str) -> Vec<Found> {
-    let end = raw::max_offset(client, address, topic, 0, peer::ANSWER).unwrap_or(0);
-    let (mut at, mut found) = (0, Vec::new());
-    while at < end {
-        let pull = peer::pull_from(topic, 0, at);
-        let reply = raw::pull(client, address, &pull, peer::ANSWER).unwrap();
-        for record in Records::new(&reply.records, CheckLevel::AllCrc) {
-            let record: RecordRef<'_> = record.unwrap();
-            assert_eq!((&*record.topic(), record.queue_offset()), (topic, at));
-            at += 1;
-            found.push(Found {
-                body: String::from_utf8(record.body().to_vec()).unwrap(),
-                stored_ms: record.store_timestamp_ms(),
-            });
-        }
+    let mut found = Vec::new();
+    let read = peer::visit_queue(client, address, topic, 0, |record| {
+        found.push(Found {
+            body: String::from_utf8(record.body().to_vec()).unwrap(),
+            stored_ms: record.store_timestamp_ms(),
+        });
+    });
+    match read {
+        Err(error) if !matches!(error.kind(), ErrorKind::Remote(_)) => panic!("{error}"),
+        _ => found,
     }
-    found
 }
 
 /// What all kinds share: the broker's address, and when to stop.
@@ -444,22 +407,9 @@ fn check_order(address: &str, last: u64, history: &History) {
     assert!(next > 50 && hand_overs > 0, "hardly anything was consumed");
 }
 
-/// Stops the workers also when an assertion fails.
-struct StopAtEnd<'a>(&'a Run);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-fn kills() -> u64 {
-    std::env::var("RMQ_KILLS").map_or(4, |text| text.parse().expect("RMQ_KILLS is a number"))
-}
-
 fn every_kind_survives(flush: &str) {
     let mut dice = Dice::new(Dice::seed());
-    let mut server = Server::new(flush);
+    let mut server = start(flush);
     let run = Run {
         address: server.address.clone(),
         stop: AtomicBool::new(false),
@@ -468,7 +418,7 @@ fn every_kind_survives(flush: &str) {
     join(&run, &asked);
     let history = History::default();
     let (delayed, retried, halves, last) = std::thread::scope(|scope| {
-        let stop = StopAtEnd(&run);
+        let stop = StopAtEnd(&run.stop);
         let (run, asked, history) = (&run, &*asked, &history);
         let delayed = scope.spawn(|| send_delayed(run));
         let retried = scope.spawn(|| send_back(run));
@@ -476,9 +426,9 @@ fn every_kind_survives(flush: &str) {
         let ordered = scope.spawn(|| send_ordered(run));
         scope.spawn(|| consume(run, "one", 150, history));
         scope.spawn(|| consume(run, "two", 100, history));
-        for _ in 0..kills() {
+        for _ in 0..peer::kills(4) {
             std::thread::sleep(Duration::from_millis(600 + dice.below(1_500)));
-            server.kill();
+            server.restart(End::Killed);
         }
         std::thread::sleep(Duration::from_millis(1_000));
         drop(stop);
@@ -491,7 +441,7 @@ fn every_kind_survives(flush: &str) {
         )
     });
     // While the last messages still wait, once more.
-    server.kill();
+    server.restart(End::Killed);
     check_halves(&run, &asked, &halves);
     check_promises(&run.address, DELAYED, &delayed);
     check_promises(&run.address, &format!("%RETRY%{GROUP}"), &retried);

@@ -11,15 +11,14 @@
 mod peer;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer::Dice;
-use process::{Home, Process, eventually, free_port};
-use rmq_core::base::clock::{Clock, SystemClock};
-use rmq_core::client::raw;
-use rmq_core::net::Client;
+use process::eventually;
 use rmq_core::protocol::body::assignment::{Assignments, QueryAssignment};
 use rmq_core::protocol::body::group::SubscriptionGroupConfig;
 use rmq_core::protocol::body::heartbeat::{ConsumerData, HeartbeatData};
@@ -35,23 +34,11 @@ use rmq_core::protocol::request::pop::{
     PollingInfoResponse, PopMessageRequest, PopMessageResponse,
 };
 use rmq_core::protocol::request::topic::DeleteTopicRequest;
+use server::{End, Server, now_ms};
 
 const TOPIC: &str = "bank";
 const GROUP: &str = "tellers";
 const QUEUES: i32 = 2;
-
-struct Server {
-    home: Home,
-    address: String,
-    process: Process,
-    client: Client,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Stopped,
-    Killed,
-}
 
 /// A message as a consumer has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,55 +52,18 @@ struct Popped {
     at: i64,
 }
 
+/// A broker with the topic.
+fn start(keys: &str) -> Server {
+    let server = Server::new(&format!("flushConsumerOffsetInterval=100\n{keys}"));
+    server.create_topic(TOPIC, QUEUES);
+    server
+}
+
 impl Server {
-    fn new(extra: &str) -> Self {
-        let home = Home::new();
-        let port = free_port();
-        home.write(
-            "broker.conf",
-            &format!(
-                "brokerName=broker-a\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
-                 listenPort={port}\nmappedFileSizeCommitLog=1m\n\
-                 mappedFileSizeConsumeQueue=2000\nflushConsumerOffsetInterval=100\n{extra}"
-            ),
-        );
-        let process = Self::launch(&home);
-        let mut server = Self {
-            home,
-            address: format!("127.0.0.1:{port}"),
-            process,
-            client: peer::client(),
-        };
-        server.process.booted();
-        let (client, address) = (&server.client, &server.address);
-        raw::create_topic(client, address, TOPIC, QUEUES, peer::ANSWER).unwrap();
-        server
-    }
-
-    fn launch(home: &Home) -> Process {
-        home.broker().config(&home.join("broker.conf")).spawn()
-    }
-
-    fn restart(&mut self, how: End) {
-        match how {
-            End::Stopped => self.process.stop(),
-            End::Killed => self.process.kill(),
-        }
-        self.process = Self::launch(&self.home);
-        self.process.booted();
-        self.client = peer::client();
-    }
-
     fn send(&self, queue: i32, body: &str) {
         let place = (TOPIC, queue);
         let body = body.to_owned().into_bytes();
         peer::send(&self.client, &self.address, place, body).unwrap();
-    }
-
-    fn call(&self, request: Command) -> Command {
-        self.client
-            .call(&self.address, request, peer::ANSWER)
-            .unwrap()
     }
 
     fn ask(&self, header: &PopMessageRequest) -> Command {
@@ -186,10 +136,6 @@ impl Server {
         let reply = self.call(Command::bare_request(code).with_body(group.encode()));
         assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
     }
-}
-
-fn now_ms() -> i64 {
-    SystemClock::new().wall_ms()
 }
 
 fn pop_of(invisible_ms: i64) -> PopMessageRequest {
@@ -268,7 +214,7 @@ fn fill(server: &Server, count: usize) {
 
 #[test]
 fn what_is_not_acknowledged_comes_again_with_its_count() {
-    let server = Server::new("");
+    let server = start("");
     fill(&server, 5);
     let first = server.pop_until(5, 700);
     assert_eq!(bodies(&first), names(5));
@@ -302,7 +248,7 @@ fn a_kill_loses_no_acknowledgement_and_no_message() {
             "flushDiskType=SYNC_FLUSH\nenableRetryTopicV2=true\n",
         ),
     ] {
-        let mut server = Server::new(extra);
+        let mut server = start(extra);
         fill(&server, 10);
         let first = server.pop_until(10, 2_500);
         for message in &first[..4] {
@@ -330,7 +276,7 @@ fn a_kill_loses_no_acknowledgement_and_no_message() {
 
 #[test]
 fn a_changed_time_counts_from_the_change() {
-    let mut server = Server::new("");
+    let mut server = start("");
     fill(&server, 2);
     let popped = server.pop_until(2, 800);
     let longer = server.change(&popped[0], 2_000);
@@ -352,7 +298,7 @@ fn a_changed_time_counts_from_the_change() {
 
 #[test]
 fn a_pop_waits_for_a_message() {
-    let server = Server::new("");
+    let server = start("");
     let waiting = PopMessageRequest {
         poll_time_ms: 8_000,
         ..pop_of(60_000)
@@ -397,7 +343,7 @@ fn a_pop_waits_for_a_message() {
 
 #[test]
 fn a_notification_says_that_there_is_something_and_a_peek_what() {
-    let server = Server::new("");
+    let server = start("");
     server.put_group(16);
     let ask = |poll_ms| -> NotificationResponse {
         let header = NotificationRequest {
@@ -439,7 +385,7 @@ fn a_notification_says_that_there_is_something_and_a_peek_what() {
 
 #[test]
 fn ordered_messages_wait_for_those_before_them() {
-    let mut server = Server::new("");
+    let mut server = start("");
     for body in ["a", "b", "c"] {
         server.send(0, body);
     }
@@ -481,7 +427,7 @@ fn ordered_messages_wait_for_those_before_them() {
 
 #[test]
 fn what_was_tried_often_enough_is_a_dead_letter() {
-    let server = Server::new("");
+    let server = start("");
     server.put_group(1);
     server.send(0, "poison");
     let first = server.pop_until(1, 100);
@@ -499,7 +445,7 @@ fn what_was_tried_often_enough_is_a_dead_letter() {
 
 #[test]
 fn the_broker_assigns_by_the_mode_that_was_set() {
-    let mut server = Server::new("");
+    let mut server = start("");
     server.put_group(16);
     let join = |server: &Server| {
         let data = HeartbeatData {
@@ -549,7 +495,7 @@ fn the_broker_assigns_by_the_mode_that_was_set() {
 
 #[test]
 fn a_deleted_topic_takes_its_retries_along() {
-    let server = Server::new("");
+    let server = start("");
     server.send(0, "old");
     server.pop_until(1, 100);
     let retries = RetryKind::V1.topic(TOPIC, GROUP);
@@ -567,8 +513,7 @@ fn a_deleted_topic_takes_its_retries_along() {
     ));
     assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
     assert!(stored().is_none());
-    let (client, address) = (&server.client, &server.address);
-    raw::create_topic(client, address, TOPIC, QUEUES, peer::ANSWER).unwrap();
+    server.create_topic(TOPIC, QUEUES);
     assert!(server.pop(60_000).is_empty());
     server.send(1, "new");
     assert_eq!(server.pop_until(1, 60_000)[0].body, "new");
@@ -579,11 +524,11 @@ fn a_deleted_topic_takes_its_retries_along() {
 #[test]
 fn random_consumers_and_kills_lose_nothing_and_repeat_nothing_acknowledged() {
     const INVISIBLE_MS: i64 = 1_500;
-    let kills = std::env::var("RMQ_KILLS").map_or(3, |kills| kills.parse().unwrap());
+    let kills = peer::kills(3);
     let seed = Dice::seed();
     println!("RMQ_SEED={seed} RMQ_KILLS={kills}");
     let mut dice = Dice::new(seed);
-    let mut server = Server::new("");
+    let mut server = start("");
     let mut sent = 0;
     let mut acknowledged: BTreeSet<String> = BTreeSet::new();
     // When each message may come at the earliest.

@@ -11,6 +11,8 @@
 mod peer;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,8 +21,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use peer::Dice;
-use process::{Home, Process, eventually, free_port};
+use peer::{Dice, StopAtEnd};
+use process::eventually;
 use rmq_core::base::ErrorKind;
 use rmq_core::client::raw::{self, SendReceipt};
 use rmq_core::net::Client;
@@ -34,6 +36,7 @@ use rmq_core::protocol::request::send::SendRequest;
 use rmq_core::protocol::request::transaction::{
     EndTransactionRequest, TRANSACTION_COMMIT, TRANSACTION_ROLLBACK, TRANSACTION_UNKNOWN,
 };
+use server::{End, Server};
 
 const TOPIC: &str = "bank";
 const GROUP: &str = "tellers";
@@ -43,50 +46,16 @@ const GIVEN_UP_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 /// Long enough for a check that should not come to have come.
 const TWO_CHECKS: Duration = Duration::from_millis(900);
 
-/// A broker that checks often; its files outlive its process.
-struct Server {
-    home: Home,
-    address: String,
-    process: Process,
+/// A broker that checks often, with the topic.
+fn start(keys: &str) -> Server {
+    let often = "flushConsumerOffsetInterval=100\ntransactionTimeOut=200\n\
+                 transactionCheckInterval=300\n";
+    let server = Server::new(&format!("{often}{keys}"));
+    server.create_topic(TOPIC, 2);
+    server
 }
 
 impl Server {
-    fn new(extra: &str) -> Self {
-        let home = Home::new();
-        let port = free_port();
-        home.write(
-            "broker.conf",
-            &format!(
-                "brokerName=broker-a\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
-                 listenPort={port}\nmappedFileSizeCommitLog=256k\n\
-                 mappedFileSizeConsumeQueue=2000\nflushConsumerOffsetInterval=100\n\
-                 transactionTimeOut=200\ntransactionCheckInterval=300\n{extra}"
-            ),
-        );
-        let process = Self::launch(&home);
-        let mut server = Self {
-            home,
-            address: format!("127.0.0.1:{port}"),
-            process,
-        };
-        server.process.booted();
-        raw::create_topic(&peer::client(), &server.address, TOPIC, 2, peer::ANSWER).unwrap();
-        server
-    }
-
-    fn launch(home: &Home) -> Process {
-        home.broker().config(&home.join("broker.conf")).spawn()
-    }
-
-    fn restart(&mut self, how: End) {
-        match how {
-            End::Stopped => self.process.stop(),
-            End::Killed => self.process.kill(),
-        }
-        self.process = Self::launch(&self.home);
-        self.process.booted();
-    }
-
     /// Bodies in the topic, sorted.
     fn bodies(&self, topic: &str) -> Vec<String> {
         let client = peer::client();
@@ -116,12 +85,6 @@ impl Server {
         let digits = offset.split(|c: char| !c.is_ascii_digit()).next()?;
         digits.parse().ok()
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Stopped,
-    Killed,
 }
 
 /// Which half message is meant.
@@ -287,7 +250,7 @@ const OK: ResponseCode = ResponseCode::SUCCESS;
 
 /// Brings a transaction into each phase, ends the broker, and goes on from there.
 fn each_phase(how: End, config: &str) {
-    let mut server = Server::new(config);
+    let mut server = start(config);
     let producer = Producer::new(&server);
     for body in ["asked", "asked-rolled-back", "asked-twice"] {
         producer.send(body);
@@ -360,7 +323,7 @@ fn each_phase_survives_a_stop() {
 
 #[test]
 fn another_producer_of_the_group_is_asked_when_the_first_is_gone() {
-    let server = Server::new("");
+    let server = start("");
     let first = Producer::new(&server);
     first.send("orphan");
     first.client.close(peer::ANSWER).unwrap();
@@ -373,7 +336,7 @@ fn another_producer_of_the_group_is_asked_when_the_first_is_gone() {
 
 #[test]
 fn what_nobody_decides_goes_where_operators_find_it() {
-    let mut server = Server::new("transactionCheckMax=2\n");
+    let mut server = start("transactionCheckMax=2\n");
     let producer = Producer::new(&server);
     let half = producer.send("undecided");
     let ordinary = peer::send(&producer.client, &server.address, (GIVEN_UP_TOPIC, 0), "x");
@@ -401,7 +364,7 @@ fn what_nobody_decides_goes_where_operators_find_it() {
 
 #[test]
 fn transactions_can_be_refused() {
-    let server = Server::new("rejectTransactionMessage=true\n");
+    let server = start("rejectTransactionMessage=true\n");
     let producer = Producer::new(&server);
     let refused = refused_with(producer.try_send("x"));
     assert_eq!(refused, ResponseCode::NO_PERMISSION);
@@ -448,25 +411,21 @@ fn sender(ledger: &Ledger, producer: &Producer, sender: u64) {
     }
 }
 
-fn kills() -> u64 {
-    std::env::var("RMQ_KILLS").map_or(3, |text| text.parse().expect("RMQ_KILLS is a number"))
-}
-
 #[test]
 fn killed_under_load_it_delivers_each_commit_once_and_no_roll_back() {
     let mut dice = Dice::new(Dice::seed());
-    let mut server = Server::new("transactionCheckMax=1000\n");
+    let mut server = start("transactionCheckMax=1000\n");
     let producers: Vec<Producer> = (0..3)
         .map(|_| Producer::answering(&server, decision_of))
         .collect();
     let ledger = Ledger::default();
     std::thread::scope(|scope| {
-        let _stop = StopAtEnd(&ledger);
+        let _stop = StopAtEnd(&ledger.stop);
         for (number, producer) in (0..).zip(&producers) {
             let ledger = &ledger;
             scope.spawn(move || sender(ledger, producer, number));
         }
-        for round in 1..=kills() {
+        for round in 1..=peer::kills(3) {
             std::thread::sleep(Duration::from_millis(200 + dice.below(600)));
             let how = match dice.below(4) {
                 0 => End::Stopped,
@@ -500,13 +459,4 @@ fn killed_under_load_it_delivers_each_commit_once_and_no_roll_back() {
     assert_eq!(server.bodies(TOPIC).len(), times.len());
     println!("{} sent, {} delivered", acknowledged.len(), times.len());
     assert!(acknowledged.len() > 100, "hardly anything was sent");
-}
-
-/// Stops the senders also when an assertion fails, so that they can be joined.
-struct StopAtEnd<'a>(&'a Ledger);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
 }

@@ -13,7 +13,7 @@ use rmq_core::client::raw;
 use crate::apache::{
     Broker, Deadline, Maker, Namesrv, Process, Workspace, client_with, exclusive, prepare,
 };
-use crate::peer;
+use crate::peer::{self, StopAtEnd};
 
 const TOPIC: &str = "ordered";
 const QUEUES: i32 = 4;
@@ -252,13 +252,4 @@ fn order_outlives_the_death_of_consumers_and_of_the_broker() {
     let hand_overs = check(&[first, second, third], &sent);
     println!("{sent:?} sent, {hand_overs} times a queue was handed over");
     assert!(hand_overs >= 6, "hardly anything was handed over");
-}
-
-/// Ends the sender also when an assertion fails.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

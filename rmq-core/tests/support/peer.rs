@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -97,16 +98,16 @@ pub(crate) struct Stored {
     pub(crate) body: Vec<u8>,
 }
 
-/// Everything in one queue, whose offsets must follow each other.
-pub(crate) fn read_queue(
+/// Shows each message of one queue, whose offsets must follow each other.
+pub(crate) fn visit_queue(
     client: &Client,
     broker: &str,
     topic: &str,
     queue_id: i32,
-) -> Result<Vec<Stored>> {
+    mut visit: impl FnMut(&RecordRef<'_>),
+) -> Result<()> {
     let end = raw::max_offset(client, broker, topic, queue_id, ANSWER)?;
     let mut at = raw::min_offset(client, broker, topic, queue_id, ANSWER)?;
-    let mut found: Vec<Stored> = Vec::new();
     while at < end {
         let reply = raw::pull(client, broker, &pull_from(topic, queue_id, at), ANSWER)?;
         if reply.code != ResponseCode::SUCCESS {
@@ -119,20 +120,34 @@ pub(crate) fn read_queue(
             at = reply.header.next_begin_offset.max(at);
             continue;
         }
-        for record in Records::new(&reply.records, CheckLevel::BodyCrc) {
+        for record in Records::new(&reply.records, CheckLevel::AllCrc) {
             let record: RecordRef<'_> = record.unwrap();
             assert_eq!(record.topic(), topic);
             assert_eq!(record.queue_id(), queue_id);
             assert_eq!(record.queue_offset(), at, "a hole in {topic} {queue_id}");
-            found.push(Stored {
-                queue_offset: at,
-                physical_offset: record.physical_offset(),
-                body: record.body().to_vec(),
-            });
+            visit(&record);
             at += 1;
         }
         assert_eq!(reply.header.next_begin_offset, at);
     }
+    Ok(())
+}
+
+/// Everything in one queue.
+pub(crate) fn read_queue(
+    client: &Client,
+    broker: &str,
+    topic: &str,
+    queue_id: i32,
+) -> Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    visit_queue(client, broker, topic, queue_id, |record| {
+        found.push(Stored {
+            queue_offset: record.queue_offset(),
+            physical_offset: record.physical_offset(),
+            body: record.body().to_vec(),
+        });
+    })?;
     Ok(found)
 }
 
@@ -222,6 +237,21 @@ pub(crate) fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Got {
             Got::Closed
         }
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// How often a test is to kill: RMQ_KILLS, or so often.
+pub(crate) fn kills(usual: u64) -> u64 {
+    let given = std::env::var("RMQ_KILLS");
+    given.map_or(usual, |text| text.parse().expect("RMQ_KILLS is a number"))
+}
+
+/// Has the threads of a test stop also when an assertion fails, so that they can be joined.
+pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
