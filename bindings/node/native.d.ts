@@ -21,6 +21,14 @@ export declare class NativeBroker {
   kill(hub: Hub, id: number): void
 }
 
+/** A question how a transaction ended. */
+export declare class NativeCheck {
+  /** The half message. */
+  get message(): NativeReceived | null
+  /** Answers: 0 commit, 1 roll back, 2 not known. Only the first answer counts. */
+  answer(outcome: number): void
+}
+
 /** A running cluster. */
 export declare class NativeCluster {
   /** The nameservers as clients take them. */
@@ -39,6 +47,14 @@ export declare class NativeCluster {
   advance(hub: Hub, id: number, byMs: number): void
 }
 
+/** A half message that was sent. */
+export declare class NativeHalf {
+  /** How it was sent. */
+  get result(): NativeSendResult
+  /** Tells the broker how the transaction ended: 0 commit, 1 roll back, 2 not known. */
+  end(outcome: number): Failure | null
+}
+
 /** A running nameserver. */
 export declare class NativeNameServer {
   /** Where it listens: host:port. */
@@ -47,6 +63,28 @@ export declare class NativeNameServer {
   close(hub: Hub, id: number, timeoutMs: number): void
   /** Stops it as a crash would. */
   kill(hub: Hub, id: number): void
+}
+
+/** A running producer. */
+export declare class NativeProducer {
+  /** The id that brokers know it by. */
+  get clientId(): string
+  /** Sends a message. */
+  send(hub: Hub, id: number, message: NativeMessage, body: Uint8Array, options: NativeSendOptions): void
+  /** Sends several messages as one. */
+  sendBatch(hub: Hub, id: number, messages: Array<NativeMessage>, bodies: Array<Buffer>, options: NativeSendOptions): void
+  /** Sends a message that nobody acknowledges. */
+  sendOneway(message: NativeMessage, body: Uint8Array, options: NativeSendOptions): Failure | null
+  /** Sends a message and waits for the one that answers it. */
+  request(hub: Hub, id: number, message: NativeMessage, body: Uint8Array, timeoutMs: number): void
+  /** Sends the half message of a transaction. */
+  sendHalf(hub: Hub, id: number, message: NativeMessage, body: Uint8Array, options: NativeSendOptions): void
+  /** The queues of a topic that can be sent to. */
+  queues(hub: Hub, id: number, topic: string): void
+  /** Waits until nothing is under way. */
+  flush(hub: Hub, id: number, timeoutMs: number): void
+  /** Closes it. */
+  close(hub: Hub, id: number, timeoutMs: number): void
 }
 
 /** What went wrong; the other half makes an RmqError of it. */
@@ -94,6 +132,111 @@ export interface NativeMember {
   paused: boolean
 }
 
+/** A message to send, but for its body. */
+export interface NativeMessage {
+  /** The topic. */
+  topic: string
+  /** The tag. */
+  tags?: string
+  /** The keys, separated by spaces. */
+  keys?: string
+  /** A number for the program's own use. */
+  flag?: number
+  /** The delay level, from 1. */
+  delayLevel?: number
+  /** How long after it was stored it is delivered, ms. */
+  delayMs?: number
+  /** When it is delivered, ms since the epoch. */
+  deliverAtMs?: number
+  /** Other properties. */
+  properties?: Record<string, string>
+}
+
+/** A queue of a topic. */
+export interface NativeQueue {
+  /** The topic. */
+  topic: string
+  /** The broker's name. */
+  brokerName: string
+  /** The number of the queue on that broker. */
+  queueId: number
+}
+
+/** A message from a broker. */
+export interface NativeReceived {
+  /** The topic. */
+  topic: string
+  /** The body. */
+  body: Buffer
+  /** The id that its producer gave it, or else the one that says where it is stored. */
+  msgId: string
+  /** The properties: name \x01 value \x02, repeated. */
+  properties: string
+  /** A number for the program's own use. */
+  flag: number
+  /** The name of the broker that it came from, where it is known. */
+  brokerName?: string
+  /** The number of its queue on that broker. */
+  queueId: number
+  /** Its offset there. */
+  queueOffset: bigint
+  /** How often it came before and was not consumed. */
+  reconsumeTimes: number
+  /** When it was sent, ms since the epoch. */
+  bornTimestampMs: number
+  /** When it was stored, ms since the epoch. */
+  storeTimestampMs: number
+  /** By whom it was sent. */
+  bornHost: string
+  /** Where it was stored. */
+  storeHost: string
+  /** The id that says where it is stored. */
+  offsetMsgId: string
+  /** What it is answered for with. */
+  token: number
+}
+
+/** A message that answers a request, or why there is none. */
+export interface NativeReply {
+  /** Where it goes. */
+  topic?: string
+  /** Its properties. */
+  properties?: Record<string, string>
+  /** Why there is none. */
+  failure?: Failure
+}
+
+/** How one message is sent. */
+export interface NativeSendOptions {
+  /** How long it may take. */
+  timeoutMs?: number
+  /** To the queue that all messages of this key go to. */
+  shardingKey?: string
+  /** To this queue. */
+  queue?: NativeQueue
+}
+
+/** What became of a message. */
+export interface NativeSendResult {
+  /** SEND_OK, FLUSH_DISK_TIMEOUT, FLUSH_SLAVE_TIMEOUT or SLAVE_NOT_AVAILABLE. */
+  status: string
+  /** Its unique id. */
+  msgId: string
+  /** The id that says where it is stored. */
+  offsetMsgId: string
+  /** The queue it is in. */
+  queue: NativeQueue
+  /** Its offset there. */
+  queueOffset: bigint
+  /** The transaction's id, of a half message. */
+  transactionId?: string
+  /** With it a timed message can be recalled. */
+  recallHandle?: string
+}
+
+/** The topic and the properties of a message that answers a request with these properties. */
+export declare function replyTo(properties: Record<string, string>): NativeReply
+
 /**
  * Has lines up to a level (1 error to 5 trace; 0 none any more) come as events with this number.
  * False: the process has another taker of them.
@@ -108,6 +251,9 @@ export declare function startCluster(hub: Hub, id: number, keys: Record<string, 
 
 /** Starts a nameserver. */
 export declare function startNameServer(hub: Hub, id: number, keys: Record<string, string>): void
+
+/** Starts a producer. With a listener, questions how transactions ended come to it as events. */
+export declare function startProducer(hub: Hub, id: number, keys: Record<string, string>, checks?: number | undefined | null): void
 
 /** The version of the native library. */
 export declare function version(): string

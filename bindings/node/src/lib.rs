@@ -12,7 +12,10 @@ mod cluster;
 mod failure;
 mod hub;
 mod log;
+mod message;
+mod producer;
 mod server;
+mod transaction;
 mod work;
 
 use napi_derive::napi;

@@ -18,7 +18,22 @@ export type { Config, ConfigValue } from './config'
 export { RmqError, type RmqErrorCode } from './errors'
 export { Handle } from './handle'
 export { type LogLevel, type LogRecord, onLog } from './log'
+export {
+  type Message,
+  type MessageQueue,
+  ReceivedMessage,
+  replyTo,
+  type SendResult,
+  type SendStatus,
+} from './message'
 export { type OpenHandle, openHandles } from './open'
+export {
+  type ClientConfig,
+  Producer,
+  type ProducerConfig,
+  type SendOptions,
+  type TransactionOutcome,
+} from './producer'
 export { Broker, type BrokerOptions, NameServer } from './servers'
 
 /** The version of the native library. */
