@@ -65,7 +65,8 @@ rust:
 
 $(VENV)/ready: bindings/python/pyproject.toml
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --retries 10 'maturin>=1.14,<2' 'pytest>=8'
+	$(VENV)/bin/pip install --quiet --retries 10 'maturin>=1.14,<2' 'pytest>=8' \
+		'pytest-xdist>=3.5' 'mypy>=1.15,<3'
 	touch $@
 
 python: $(VENV)/ready

@@ -1,0 +1,102 @@
+"""What all handles have in common: they are closed once, never copied, and useless after a fork."""
+
+import atexit
+import os
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar
+
+from rmq import _errors, _rmq
+
+N = TypeVar("N")
+
+# When the interpreter ends, these are closed: the ones with a low rank first.
+RANK_CONSUMER: Final = 0
+RANK_CLIENT: Final = 1
+RANK_SERVER: Final = 2
+
+_open: "weakref.WeakSet[Handle[Any]]" = weakref.WeakSet()
+_at_exit: list[Callable[[], None]] = []
+
+
+class Handle(Generic[N]):
+    """The base of everything that is started and closed."""
+
+    _what: ClassVar[str] = "handle"
+    _rank: ClassVar[int] = RANK_CLIENT
+    # Seconds that closing may take when the interpreter ends.
+    _patience: ClassVar[float] = 2.0
+
+    def __init__(self) -> None:
+        self._raw: N | None = None
+        self._pid = os.getpid()
+        self._was_closed = False
+
+    def _opened(self, raw: N) -> None:
+        self._raw = raw
+        _open.add(self)
+
+    @property
+    def _native(self) -> N:
+        """The native handle; an error if this one cannot be used."""
+        if self._pid != os.getpid():
+            raise _errors.forked(self._what)
+        raw = self._raw
+        if raw is None or self._was_closed:
+            raise _errors.closed(self._what)
+        return raw
+
+    def _to_close(self) -> N | None:
+        """The native handle for who closes; None if there is nothing left to do."""
+        if self._pid != os.getpid():
+            raise _errors.forked(self._what)
+        raw = None if self._was_closed else self._raw
+        self._was_closed = True
+        _open.discard(self)
+        return raw
+
+    def _end(self) -> None:
+        """Closes at the end of the interpreter."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or never started."""
+        return self._was_closed or self._raw is None
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled")
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<rmq {self._what}, {state}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_raw", None) is not None and not self._was_closed:
+            if self._pid == os.getpid():
+                warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=1)
+
+
+def at_exit(end: Callable[[], None]) -> None:
+    """Has `end` called when the interpreter ends, after all handles were closed."""
+    _at_exit.append(end)
+
+
+def _end_all() -> None:
+    for handle in sorted(_open, key=lambda handle: handle._rank):
+        try:
+            handle._end()
+        except Exception:  # noqa: BLE001 - the next one is to be closed too
+            pass
+    for end in _at_exit:
+        end()
+    _rmq.end_waits(2.0)
+
+
+def _in_child() -> None:
+    _open.clear()
+    _rmq.end_waits()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_in_child)

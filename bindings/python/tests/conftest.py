@@ -1,0 +1,63 @@
+"""What the tests share."""
+
+import faulthandler
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import rmq
+
+# A test that hangs says where, and ends the run.
+HANGS_S = float(os.environ.get("RMQ_TEST_HANGS_S", "120"))
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """Ends the run when a test takes far too long."""
+    faulthandler.dump_traceback_later(HANGS_S, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[rmq.testing.Cluster]:
+    """One cluster for all tests of the process that only need topics of their own."""
+    config = {"transactionCheckInterval": 100, "transactionTimeOut": 200}
+    with rmq.testing.Cluster(config=config, manual_clock=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest, shared: rmq.testing.Cluster) -> str:
+    """A topic of one test's own, with four queues."""
+    name = "".join(c if c.isalnum() else "_" for c in request.node.name)
+    with rmq.Admin(shared.namesrv) as admin:
+        admin.create_topic(name[:100], queues=4)
+    return name[:100]
+
+
+@pytest.fixture
+def producer(shared: rmq.testing.Cluster) -> Iterator[rmq.Producer]:
+    """A producer at the shared cluster."""
+    with rmq.Producer("senders", shared.namesrv, send_timeout=10) as producer:
+        yield producer
+
+
+Script = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def script() -> Script:
+    """Runs a program in an interpreter of its own, and answers how it ended."""
+
+    def run(source: str, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-X", "faulthandler", "-c", source, *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if check:
+            assert ended.returncode == 0, ended.stderr
+        return ended
+
+    return run
