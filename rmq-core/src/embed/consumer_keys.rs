@@ -25,9 +25,10 @@ const KEYS: Keys = Keys {
 /// `consumeMessageBatchMaxSize`, `pullBatchSize`, `brokerSuspendMaxTimeMillis`,
 /// `pullThresholdForQueue`, `pullThresholdSizeForQueue` (MiB), `consumeConcurrentlyMaxSpan`,
 /// `maxReconsumeTimes`, `suspendCurrentQueueTimeMillis`, `persistConsumerOffsetInterval`,
-/// `autoCommit`, `autoCommitIntervalMillis`, `rocketmq.client.rebalance.waitInterval`,
+/// `clientRebalance`, `popInvisibleTime`, `popBatchNums`, `popThresholdForQueue`, `autoCommit`,
+/// `autoCommitIntervalMillis`, `rocketmq.client.rebalance.waitInterval`,
 /// `rocketmq.client.localOffsetStoreDir`, and those of every client, as `producer_options`
-/// has them; and `rmq.maxMessageBytes`.
+/// has them; and `rmq.maxMessageBytes`, and `rmq.popRetryDelays` (ms, separated by commas).
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
 pub fn consumer_options(keys: &Properties) -> Result<ConsumerOptions> {
@@ -88,6 +89,14 @@ fn set_limit(options: &mut ConsumerOptions, key: &str, value: &str) -> Result<bo
             };
         }
         "suspendCurrentQueueTimeMillis" => options.suspend_queue_ms = KEYS.positive(key, value)?,
+        "clientRebalance" => options.broker_rebalance = !KEYS.read::<bool>(key, value)?,
+        "popInvisibleTime" => options.pop_invisible_ms = KEYS.positive(key, value)?,
+        "popBatchNums" => options.pop_batch_max = KEYS.read(key, value)?,
+        "popThresholdForQueue" => options.max_popped_per_queue = KEYS.read(key, value)?,
+        "rmq.popRetryDelays" => {
+            let delays_ms = list(Some(value)).map(|part| KEYS.read(key, part));
+            options.pop_retry_delays_ms = delays_ms.collect::<Result<_>>()?;
+        }
         "rmq.maxMessageBytes" => options.max_message_bytes = KEYS.read(key, value)?,
         _ => return Ok(false),
     }
@@ -237,6 +246,8 @@ mod tests {
             ("pullThresholdSizeForQueue", "2"),
             ("maxReconsumeTimes", "0"),
             ("persistConsumerOffsetInterval", "9"),
+            ("clientRebalance", "false"),
+            ("rmq.popRetryDelays", "1000, 2000"),
         ])
         .unwrap();
         assert_eq!(
@@ -247,6 +258,7 @@ mod tests {
         assert_eq!((made.consume_threads, made.commit_interval_ms), (7, 9));
         assert_eq!(made.max_bytes_per_queue, 2 << 20);
         assert_eq!(made.max_reconsume_times, Some(0));
+        assert!(made.broker_rebalance && made.pop_retry_delays_ms == [1_000, 2_000]);
         let endless = options(&[("maxReconsumeTimes", "-1")]).unwrap();
         assert_eq!(endless.max_reconsume_times, None);
     }

@@ -124,6 +124,7 @@ impl Core {
         if inside && commit {
             self.commit_changed();
         }
+        self.stop_pops(|_| true);
         let queues = std::mem::take(&mut *self.queues.lock());
         for queue in queues.values() {
             queue.dropped.store(true, Ordering::SeqCst);

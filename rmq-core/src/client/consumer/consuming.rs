@@ -12,6 +12,7 @@ use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::message::properties::names;
 use crate::protocol::message::user::ReceivedMessage;
+use crate::protocol::request::pop::extra::normal_topic;
 use crate::protocol::request::query::SendMessageBackRequest;
 
 /// After this, messages that could not be sent back are given to the listener again.
@@ -19,13 +20,13 @@ const HERE_AGAIN: Duration = Duration::from_secs(5);
 /// After this, a queue that is not to be consumed is looked at again.
 const RESTING: Duration = Duration::from_millis(100);
 /// Tries of a message that is not consumed in order, unless told otherwise.
-const TRIES: i32 = 16;
+pub(crate) const TRIES: i32 = 16;
 
 /// Counts a call of the listener, also when it panics.
-struct Running<'a>(&'a Pending);
+pub(crate) struct Running<'a>(&'a Pending);
 
 impl<'a> Running<'a> {
-    fn new(pending: &'a Pending) -> Self {
+    pub(crate) fn new(pending: &'a Pending) -> Self {
         pending.enter(usize::MAX);
         Self(pending)
     }
@@ -79,10 +80,13 @@ impl Core {
         let retry_topic = self.retry_topic();
         for received in messages {
             let message = &mut received.message;
-            if message.topic == retry_topic
-                && let Some(topic) = message.properties.get(names::RETRY_TOPIC)
-            {
-                message.topic.clone_from(topic);
+            if message.topic == retry_topic {
+                if let Some(topic) = message.properties.get(names::RETRY_TOPIC) {
+                    message.topic.clone_from(topic);
+                }
+            } else if message.topic.starts_with(&retry_topic) {
+                // Popped before, and pulled now.
+                message.topic = normal_topic(&message.topic, &self.options.group).to_owned();
             }
             self.instance.unwrap_topic(message);
         }
@@ -128,7 +132,7 @@ impl Core {
         if let Some(level) = level.filter(|_| !self.options.is_broadcast()) {
             for mut message in messages {
                 let max = self.options.max_reconsume_times.unwrap_or(TRIES);
-                if let Err(error) = self.send_back(queue, &message, level, max) {
+                if let Err(error) = self.send_back(&queue.queue.broker_name, &message, level, max) {
                     tracing::debug!(%error, "a message could not be sent back");
                     done.retain(|offset| *offset != message.queue_offset);
                     message.reconsume_times += 1;
@@ -159,9 +163,9 @@ impl Core {
     }
 
     /// Has the broker deliver a message again later, or give it up. Blocks.
-    fn send_back(
+    pub(crate) fn send_back(
         &self,
-        queue: &Assigned,
+        broker: &str,
         message: &ReceivedMessage,
         delay_level: i32,
         max_reconsume_times: i32,
@@ -177,7 +181,7 @@ impl Core {
             max_reconsume_times: Some(max_reconsume_times),
         };
         let request = Command::request(RequestCode::CONSUMER_SEND_MSG_BACK, &header);
-        let master = self.instance.master(&queue.queue.broker_name)?;
+        let master = self.instance.master(broker)?;
         let answer = self.instance.call(&master, request)?;
         match answer.response_code() {
             ResponseCode::SUCCESS => Ok(()),
@@ -269,7 +273,7 @@ impl Core {
             let given_up = message.reconsume_times >= max
                 && !self.options.is_broadcast()
                 // Below zero: to the dead letters.
-                && self.send_back(queue, &message, -1, max).is_ok();
+                && self.send_back(&queue.queue.broker_name, &message, -1, max).is_ok();
             if given_up {
                 queue.state.lock().done([message.queue_offset]);
             } else {

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use super::delivery::Delivery;
 use super::local_offsets::LocalOffsets;
 use super::options::{ConsumerOptions, StartFrom};
+use super::pop::PopQueue;
 use super::process_queue::ProcessQueue;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::completions::CompletionQueue;
@@ -117,6 +118,8 @@ pub(crate) struct Core {
     pub(crate) instance: Arc<Instance>,
     pub(crate) mode: Mode,
     pub(crate) queues: Mutex<BTreeMap<MessageQueue, Arc<Assigned>>>,
+    /// What is popped of.
+    pub(crate) pops: Mutex<BTreeMap<MessageQueue, Arc<PopQueue>>>,
     /// The threads that the listener runs on.
     pub(crate) consume: Scheduler,
     /// Calls of the listener that run now, and messages that are being sent back.
@@ -161,6 +164,7 @@ impl Core {
             instance: Arc::clone(&instance),
             mode,
             queues: Mutex::default(),
+            pops: Mutex::default(),
             consume,
             running: Pending::default(),
             handed: Pending::default(),

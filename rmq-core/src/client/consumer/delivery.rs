@@ -10,6 +10,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::core::{Assigned, ConsumeStatus, Core, Listener, Mode};
+use super::pop::Verdict;
+use super::popping::Claim;
 use crate::base::Result;
 use crate::base::thread::ProcessMark;
 use crate::client::completions::CompletionQueue;
@@ -31,6 +33,10 @@ enum Origin {
         queue: Arc<Assigned>,
         /// In order: those that were handed out with it.
         batch: Option<Arc<Batch>>,
+    },
+    Popped {
+        core: Weak<Core>,
+        claim: Arc<Claim>,
     },
     /// An operator wants to know.
     Directly(Mutex<Option<Tell>>),
@@ -72,6 +78,7 @@ impl Delivery {
     pub fn broker_name(&self) -> Option<&str> {
         match &self.origin {
             Origin::Queue { queue, .. } => Some(&queue.queue.broker_name),
+            Origin::Popped { claim, .. } => Some(&claim.queue.queue.broker_name),
             Origin::Directly(_) => None,
         }
     }
@@ -101,6 +108,11 @@ impl Delivery {
                     core.answered(queue, &self.message, batch.as_deref(), Some(status));
                 }
             }
+            Origin::Popped { core, claim } => {
+                if let Some(core) = core.upgrade() {
+                    core.popped_answered(claim, &self.message, Some(status));
+                }
+            }
             Origin::Directly(tell) => {
                 let tell = tell.lock().take();
                 if let Some(tell) = tell {
@@ -116,10 +128,18 @@ impl Delivery {
         if !self.process.is_current() || self.answered.swap(true, Ordering::SeqCst) {
             return;
         }
-        if let Origin::Queue { core, queue, batch } = &self.origin
-            && let Some(core) = core.upgrade()
-        {
-            core.answered(queue, &self.message, batch.as_deref(), None);
+        match &self.origin {
+            Origin::Queue { core, queue, batch } => {
+                if let Some(core) = core.upgrade() {
+                    core.answered(queue, &self.message, batch.as_deref(), None);
+                }
+            }
+            Origin::Popped { core, claim } => {
+                if let Some(core) = core.upgrade() {
+                    core.popped_answered(claim, &self.message, None);
+                }
+            }
+            Origin::Directly(_) => {}
         }
     }
 
@@ -210,6 +230,39 @@ impl Core {
             Delivery::new(message, origin)
         });
         self.hand_out(deliveries.collect());
+    }
+
+    /// Makes handles of popped messages, and gives them away.
+    pub(crate) fn hand_over_popped(self: &Arc<Self>, popped: Vec<(Claim, ReceivedMessage)>) {
+        let deliveries = popped.into_iter().map(|(claim, message)| {
+            self.handed.enter(usize::MAX);
+            let origin = Origin::Popped {
+                core: Arc::downgrade(self),
+                claim: Arc::new(claim),
+            };
+            Delivery::new(message, origin)
+        });
+        self.hand_out(deliveries.collect());
+    }
+
+    /// The handle of a popped message was answered for; without a status it never was handed out,
+    /// and comes again when its time is over.
+    fn popped_answered(
+        self: &Arc<Self>,
+        claim: &Arc<Claim>,
+        message: &ReceivedMessage,
+        status: Option<ConsumeStatus>,
+    ) {
+        match status {
+            Some(status) if self.verdict(message, status) == Verdict::GiveUp => {
+                let (claim, message) = (Arc::clone(claim), message.clone());
+                self.run_counted(move |core| core.settle_popped(&claim, &message, status));
+            }
+            Some(status) => self.settle_popped(claim, message, status),
+            None => {}
+        }
+        claim.release();
+        self.handed.leave();
     }
 
     pub(crate) fn hand_out(&self, deliveries: Vec<Delivery>) {

@@ -97,7 +97,26 @@ pub struct ConsumerOptions {
     pub offset_dir: Option<PathBuf>,
     /// Most bytes that a compressed body may inflate to.
     pub max_message_bytes: usize,
+    /// Whether brokers divide the queues, and say whether they are pulled from or popped (see
+    /// `Admin` and `mqadmin setConsumeMode`). By `Average` or `Circle` only, and only where a
+    /// listener gets messages of a share in any order; others divide among themselves and pull.
+    pub broker_rebalance: bool,
+    /// How long a popped message is this member's, ms from 5,000 to 300,000. What is not consumed
+    /// by then comes again.
+    pub pop_invisible_ms: u64,
+    /// Most messages of one pop, from 1 to 32.
+    pub pop_batch_max: i32,
+    /// Nothing is popped while more messages of a queue than this are not consumed.
+    pub max_popped_per_queue: usize,
+    /// How long it is until a popped message that failed comes again, ms: the first time, the
+    /// second, and so on; the last one is for all later ones.
+    pub pop_retry_delays_ms: Vec<u64>,
 }
+
+/// As Java clients have them, in seconds.
+const POP_RETRY_DELAYS: [u64; 16] = [
+    10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200,
+];
 
 impl Default for ConsumerOptions {
     fn default() -> Self {
@@ -121,6 +140,11 @@ impl Default for ConsumerOptions {
             rebalance_interval_ms: 20_000,
             offset_dir: None,
             max_message_bytes: 64 << 20,
+            broker_rebalance: false,
+            pop_invisible_ms: 60_000,
+            pop_batch_max: 32,
+            max_popped_per_queue: 96,
+            pop_retry_delays_ms: POP_RETRY_DELAYS.map(|seconds| seconds * 1_000).to_vec(),
         }
     }
 }
@@ -162,6 +186,18 @@ impl ConsumerOptions {
             "consume_batch_max is 0"
         } else if !(1..=1024).contains(&self.pull_batch_max) {
             "pull_batch_max is not from 1 to 1024"
+        } else if !(5_000..=300_000).contains(&self.pop_invisible_ms) {
+            "pop_invisible_ms is not from 5000 to 300000"
+        } else if !(1..=32).contains(&self.pop_batch_max) {
+            "pop_batch_max is not from 1 to 32"
+        } else if self.max_popped_per_queue == 0 {
+            "max_popped_per_queue is 0"
+        } else if self.pop_retry_delays_ms.is_empty() {
+            "pop_retry_delays_ms is empty"
+        } else if self.broker_rebalance
+            && !matches!(self.allocation, Allocation::Average | Allocation::Circle)
+        {
+            "brokers divide queues by average or circle only"
         } else {
             return Ok(());
         };

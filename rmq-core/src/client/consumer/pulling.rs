@@ -224,7 +224,12 @@ impl Core {
     }
 
     /// Reads records; true when what follows the last of `messages` cannot be read.
-    fn read(&self, body: &bytes::Bytes, delta: i64, messages: &mut Vec<ReceivedMessage>) -> bool {
+    pub(crate) fn read(
+        &self,
+        body: &bytes::Bytes,
+        delta: i64,
+        messages: &mut Vec<ReceivedMessage>,
+    ) -> bool {
         let max = self.options.max_message_bytes;
         for received in ReceivedMessages::new(body.clone(), CheckLevel::Bounds, max) {
             let unwrapped = match received {

@@ -121,10 +121,18 @@ impl PushConsumer {
         &self.core.instance.client_id
     }
 
-    /// The queues that it has now.
+    /// The queues that it pulls from now.
     #[must_use]
     pub fn queues(&self) -> Vec<MessageQueue> {
         self.core.own_queues()
+    }
+
+    /// What it pops of now; the number -1 means all queues of a broker.
+    #[must_use]
+    pub fn popped_queues(&self) -> Vec<MessageQueue> {
+        let pops = self.core.pops.lock();
+        let unwrap = |queue| self.core.instance.unwrap_queue(queue);
+        pops.keys().map(unwrap).collect()
     }
 
     /// Takes a topic more, or another choice of one.

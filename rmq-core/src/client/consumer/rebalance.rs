@@ -58,8 +58,12 @@ impl Core {
             .collect();
         let (mut complete, mut failed) = (true, false);
         for topic in &subscribed {
-            match self.share(topic) {
-                Ok(share) => complete &= self.apply(topic, &share),
+            let outcome = match self.asks_brokers() {
+                true => self.follow_broker(topic),
+                false => self.share(topic).map(|share| self.apply(topic, &share)),
+            };
+            match outcome {
+                Ok(done) => complete &= done,
                 // Retry topics come to be with the first heartbeat that reaches a broker.
                 Err(error) => {
                     tracing::debug!(%error, topic, "queues were not divided");
@@ -72,6 +76,7 @@ impl Core {
                 complete &= self.release(&queue);
             }
         }
+        self.stop_pops(|queue| !subscribed.contains(&queue.topic));
         if !failed {
             self.balance_failures.store(0, Ordering::Relaxed);
         }
@@ -85,7 +90,7 @@ impl Core {
     }
 
     /// The queues of a topic that are this member's.
-    fn share(self: &Arc<Self>, topic: &str) -> Result<Vec<MessageQueue>> {
+    pub(crate) fn share(self: &Arc<Self>, topic: &str) -> Result<Vec<MessageQueue>> {
         let route = self.instance.route_now(topic)?;
         let mut queues = route.readable(topic);
         queues.sort();
@@ -99,9 +104,10 @@ impl Core {
             self.instance.greet_now();
             self.rebalance_soon(AGAIN);
         }
-        let mut share = self.options.allocation.allocate(own, &queues, &members)?;
-        share.retain(|queue| queue.topic == topic);
-        Ok(share)
+        let share = self.options.allocation.allocate(own, &queues, &members)?;
+        // The queues of a configuration are of any topic, as the program names it.
+        let share = share.iter().map(|queue| self.instance.wrap_queue(queue));
+        Ok(share.filter(|queue| queue.topic == topic).collect())
     }
 
     /// The members of the group, in order, from the first broker that answers.
@@ -127,7 +133,7 @@ impl Core {
     }
 
     /// Makes `share` what the consumer has of a topic; false when that did not come out yet.
-    fn apply(self: &Arc<Self>, topic: &str, share: &[MessageQueue]) -> bool {
+    pub(crate) fn apply(self: &Arc<Self>, topic: &str, share: &[MessageQueue]) -> bool {
         let mut complete = true;
         for queue in self.assigned() {
             if queue.queue.topic == topic && !share.contains(&queue.queue) {

@@ -11,7 +11,9 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::net::PushedRequest;
 use crate::protocol::body::consumer_status::ConsumerStatus;
 use crate::protocol::body::reset_offset::ResetOffset;
-use crate::protocol::body::running_info::{ConsumeDirectlyResult, ConsumerRunningInfo, QueueInfo};
+use crate::protocol::body::running_info::{
+    ConsumeDirectlyResult, ConsumerRunningInfo, PopQueueInfo, QueueInfo,
+};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::message::record::CheckLevel;
@@ -129,8 +131,17 @@ impl Core {
                 version::describe(version::CURRENT).into_owned(),
             ),
         ];
+        let pops = self.pops.lock().clone().into_iter().map(|(queue, pops)| {
+            let info = PopQueueInfo {
+                wait_ack_count: pops.waiting(),
+                dropped: pops.is_dropped(),
+                last_pop_timestamp: pops.last_pop_ms(),
+            };
+            (queue, info)
+        });
         let info = ConsumerRunningInfo {
             queues: self.assigned().iter().map(info_of).collect(),
+            pops: pops.collect(),
             properties: facts.map(|(name, value)| (name.to_owned(), value)).into(),
             subscriptions: self.subscriptions(),
         };

@@ -14,6 +14,9 @@ pub struct ConsumerRunningInfo {
     /// The queues that it has.
     #[serde(rename = "mqTable")]
     pub queues: BTreeMap<MessageQueue, QueueInfo>,
+    /// What it pops of; number -1 means all queues of a broker.
+    #[serde(rename = "mqPopTable")]
+    pub pops: BTreeMap<MessageQueue, PopQueueInfo>,
     /// Facts by name; tools look for those that begin with `PROP_`.
     pub properties: BTreeMap<String, String>,
     /// What it takes.
@@ -39,6 +42,19 @@ pub struct QueueInfo {
     pub locked: bool,
 }
 
+/// The state of what a consumer pops of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PopQueueInfo {
+    /// Messages that nobody said anything of yet.
+    pub wait_ack_count: usize,
+    /// The queue was taken away; misspelt on the wire.
+    #[serde(rename = "droped")]
+    pub dropped: bool,
+    /// When it was last popped of, ms since the epoch.
+    pub last_pop_timestamp: i64,
+}
+
 /// What came of consuming one message at an operator's wish.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -55,4 +71,9 @@ pub struct ConsumeDirectlyResult {
     pub spent_time_mills: i64,
 }
 
-super::body!(ConsumerRunningInfo, QueueInfo, ConsumeDirectlyResult);
+super::body!(
+    ConsumerRunningInfo,
+    QueueInfo,
+    PopQueueInfo,
+    ConsumeDirectlyResult
+);
