@@ -10,6 +10,8 @@ mod clients;
 mod cold;
 mod control;
 mod filters;
+#[cfg(test)]
+mod fixture;
 mod groups;
 mod handler;
 mod hold;

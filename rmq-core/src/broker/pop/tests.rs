@@ -2,30 +2,17 @@
 //! losses of power at any moment.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::Request;
 use super::engine::{Engine, Now};
-use super::{Pops, Request};
-use crate::base::clock::{Clock, ManualClock, SharedClock};
 use crate::base::slots::Key;
-use crate::broker::cold::ColdReader;
 use crate::broker::control::Task;
-use crate::broker::filters::ConsumerFilters;
-use crate::broker::groups::Groups;
-use crate::broker::metadata::Files;
+use crate::broker::fixture::{self, Dice, Stepped, host, record, small_store};
 use crate::broker::names;
-use crate::broker::offsets::ConsumerOffsets;
-use crate::broker::schedule::Schedule;
-use crate::broker::settings::ConfigFile;
-use crate::broker::shared::{Shared, SharedParts};
-use crate::broker::topics::Topics;
+use crate::broker::shared::Shared;
 use crate::config::BrokerConfig;
 use crate::net::ConnectionId;
-use crate::protocol::body::offset::{ConsumerOffsetTable, DelayOffsetTable};
-use crate::protocol::body::pop::OrderInfoTable;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::message::properties::names as property;
@@ -35,23 +22,13 @@ use crate::protocol::request::pop::extra::{ExtraInfo, RetryKind};
 use crate::protocol::request::pop::{
     AckMessageRequest, ChangeInvisibleTimeRequest, PopMessageRequest, PopMessageResponse,
 };
-use crate::store::disk::{Crash, MemDisk};
-use crate::store::{FlushMode, IndexOptions, MetadataFile, Store, StoreOptions};
+use crate::store::FlushMode;
+use crate::store::disk::Crash;
 
 const START_MS: i64 = 1_795_357_533_000;
 const TOPIC: &str = "T";
 const GROUP: &str = "g";
 const INVISIBLE_MS: i64 = 5_000;
-const OFFSETS: &str = "/store/config/consumerOffset.json";
-
-/// A broker without threads: everything happens when the test says so.
-struct Fixture {
-    clock: Arc<ManualClock>,
-    disk: MemDisk,
-    flush: FlushMode,
-    shared: Arc<Shared>,
-    engine: Engine,
-}
 
 /// A message as a consumer has it.
 #[derive(Clone, Debug)]
@@ -60,154 +37,68 @@ struct Popped {
     info: ExtraInfo,
 }
 
-fn host() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 10911))
+type Fixture = fixture::Fixture<Engine>;
+
+impl Stepped for Engine {
+    fn start(shared: &Arc<Shared>) -> Self {
+        shared.topics.create_for_group(TOPIC, 2, false, 0).unwrap();
+        shared.groups.get_or_create(GROUP).unwrap();
+        Self::load(shared, now(shared))
+    }
+
+    fn step(&mut self) -> Option<u64> {
+        Some(step(self, Vec::new()))
+    }
+
+    fn finish(&mut self) {
+        Engine::finish(self);
+    }
 }
 
-fn open(disk: &MemDisk, clock: &Arc<ManualClock>, flush: FlushMode) -> Arc<Shared> {
-    let config = BrokerConfig::embedded_defaults("/store");
-    let options = StoreOptions {
-        flush,
-        segment_bytes: 256 * 1024,
-        consume_queue_file_bytes: 20 * 64,
-        populate_ahead_bytes: 0,
-        background: false,
-        index: IndexOptions {
-            build: false,
-            ..IndexOptions::default()
-        },
-        ..StoreOptions::new("/store")
-    };
-    let clock: SharedClock = Arc::clone(clock) as _;
-    let store = Store::open(options, disk.shared(), Arc::clone(&clock)).unwrap();
-    let file = |name: &str| MetadataFile::new(disk.shared(), format!("/store/config/{name}"));
-    let offsets = ConsumerOffsets::default();
-    let stored = MetadataFile::new(disk.shared(), OFFSETS)
-        .load(ConsumerOffsetTable::decode)
-        .unwrap();
-    offsets.load(stored.unwrap_or_default().offsets);
-    // As a broker does at its start.
-    offsets.cut(|topic, queue_id| Some(store.find_queue(topic, queue_id)?.next_offset()));
-    let shared = Shared::new(SharedParts {
-        topics: Topics::open(file("topics.json"), &config, Arc::clone(&clock)).unwrap(),
-        groups: Groups::open(file("groups.json"), &config, Arc::clone(&clock)).unwrap(),
-        filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
-        offsets,
-        files: Files::new(&disk.shared(), Path::new("/store")),
-        pops: Pops::new(OrderInfoTable::default()),
-        schedule: Schedule::new(vec![1_000], DelayOffsetTable::default()),
-        cold: ColdReader::start().unwrap(),
-        config_file: ConfigFile::of(&config, &disk.shared()).unwrap(),
-        store,
-        clock,
-        store_host: host(),
-        reactors: 1,
-        config,
-    });
-    shared.topics.create_for_group(TOPIC, 2, false, 0).unwrap();
-    shared.groups.get_or_create(GROUP).unwrap();
-    Arc::new(shared)
+/// A step, and what the control thread does then.
+fn step(engine: &mut Engine, requests: Vec<Request>) -> u64 {
+    let shared = Arc::clone(&engine.shared);
+    let sleep_ms = engine.step(requests, now(&shared));
+    let mut tasks = Vec::new();
+    shared.control.drain_into(&mut tasks);
+    for task in tasks {
+        let Task::MakeGroupTopic(topic) = task else {
+            panic!("an unexpected task: {task:?}");
+        };
+        let topics = &shared.topics;
+        topics
+            .create_for_group(&topic.name, topic.queues, false, 0)
+            .unwrap();
+    }
+    sleep_ms
 }
 
-fn now(clock: &ManualClock) -> Now {
+fn now(shared: &Shared) -> Now {
     Now {
-        wall_ms: clock.wall_ms(),
-        monotonic_ms: clock.monotonic_ms(),
+        wall_ms: shared.clock.wall_ms(),
+        monotonic_ms: shared.clock.monotonic_ms(),
     }
 }
 
 impl Fixture {
     fn new(flush: FlushMode) -> Self {
-        let clock = ManualClock::new(START_MS);
-        let disk = MemDisk::new(Arc::clone(&clock) as _);
-        let shared = open(&disk, &clock, flush);
-        let engine = Engine::load(&shared, now(&clock));
-        Self {
-            clock,
-            disk,
-            flush,
-            shared,
-            engine,
-        }
-    }
-
-    /// Stops as if the power went, and starts again on what is left.
-    fn crash(&mut self, mode: Crash) {
-        let disk = self.disk.crash(mode);
-        self.shared.store.kill();
-        self.shared.cold.close(Duration::from_secs(20)).unwrap();
-        self.shared = open(&disk, &self.clock, self.flush);
-        self.engine = Engine::load(&self.shared, now(&self.clock));
-        self.disk = disk;
-    }
-
-    /// Writes the file of offsets as the control thread does: not before the log.
-    fn persist(&self) {
-        let table = ConsumerOffsetTable {
-            offsets: self.shared.offsets.snapshot(),
-            ..ConsumerOffsetTable::default()
-        };
-        if self.shared.store.watermarks().flushed() < self.shared.pops.log_end() {
-            self.shared.store.flush().unwrap();
-        }
-        let file = MetadataFile::new(self.disk.shared(), OFFSETS);
-        file.save(&table.encode_file()).unwrap();
+        let config = BrokerConfig::embedded_defaults("/store");
+        let mut options = small_store(flush);
+        options.segment_bytes = 256 * 1024;
+        Self::open(START_MS, options, config)
     }
 
     fn send(&self, queue_id: i32, body: &str) {
-        let record = NewRecord {
-            topic: TOPIC,
-            queue_id,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 5,
-            born_host: host(),
-            store_host: host(),
+        let fresh = NewRecord {
             reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: body.as_bytes(),
-            properties: b"",
-            extra_properties: b"",
+            ..record((TOPIC, queue_id), body, b"")
         };
-        let queue = self.shared.store.queue(TOPIC, queue_id);
-        let mut batch = self.shared.store.new_batch();
-        batch.push(&record, queue, 0).unwrap();
-        self.shared.store.append(&mut batch);
-        assert!(batch.results()[0].is_ok());
+        self.store_record(&fresh, None);
     }
 
     fn flush(&mut self) {
         self.shared.store.flush().unwrap();
-        self.step(Vec::new());
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.clock.advance(Duration::from_millis(ms));
-        self.step(Vec::new());
-    }
-
-    /// Gives the engine its time until it has nothing more to do now.
-    fn step(&mut self, mut requests: Vec<Request>) {
-        for _ in 0..100 {
-            let sleep_ms = self
-                .engine
-                .step(std::mem::take(&mut requests), now(&self.clock));
-            let mut tasks = Vec::new();
-            self.shared.control.drain_into(&mut tasks);
-            for task in tasks {
-                let Task::MakeGroupTopic(topic) = task else {
-                    panic!("an unexpected task: {task:?}");
-                };
-                let topics = &self.shared.topics;
-                topics
-                    .create_for_group(&topic.name, topic.queues, false, 0)
-                    .unwrap();
-            }
-            if sleep_ms > 0 {
-                return;
-            }
-        }
-        panic!("the engine never rests");
+        self.settle();
     }
 
     /// The answer to a request, which waits for the disk where it has to.
@@ -221,12 +112,14 @@ impl Fixture {
             peer: host(),
             command: Arc::new(Command::request(code, header)),
         };
-        self.step(vec![request]);
-        if self.engine.sent.is_empty() {
+        if step(&mut self.worker, vec![request]) == 0 {
+            self.settle();
+        }
+        if self.worker.sent.is_empty() {
             self.flush();
         }
-        let (_, bytes) = self.engine.sent.pop().unwrap();
-        assert!(self.engine.sent.is_empty());
+        let (_, bytes) = self.worker.sent.pop().unwrap();
+        assert!(self.worker.sent.is_empty());
         crate::broker::processors::decode_frame(&bytes).unwrap()
     }
 
@@ -276,12 +169,6 @@ impl Fixture {
     }
 }
 
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        let _ = self.shared.cold.close(Duration::from_secs(20));
-    }
-}
-
 fn messages(reply: &Command) -> Vec<Popped> {
     let header: PopMessageResponse = reply.header().unwrap();
     let starts = header.start_offset_info.unwrap_or_default();
@@ -313,17 +200,6 @@ fn messages(reply: &Command) -> Vec<Popped> {
             }
         })
         .collect()
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
-    }
 }
 
 /// What the test knows of a message.
@@ -368,13 +244,13 @@ fn note_popped(known: &mut BTreeMap<String, Known>, body: &str, now_ms: i64, see
 }
 
 fn run_model(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let flush = [FlushMode::Async, FlushMode::Sync][dice.below(2) as usize];
     let mut fixture = Fixture::new(flush);
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     let mut held: Vec<Popped> = Vec::new();
     for step in 0..250 {
-        let now_ms = fixture.clock.wall_ms();
+        let now_ms = fixture.now_ms();
         match dice.below(14) {
             0..=3 => {
                 let body = format!("m{step}");
@@ -416,7 +292,7 @@ fn run_model(seed: u64) {
                 all_durable(&mut known);
             }
             12 => {
-                fixture.persist();
+                fixture.persist_offsets();
                 if fixture.shared.store.watermarks().flushed()
                     >= fixture.shared.store.watermarks().appended()
                 {
@@ -432,7 +308,7 @@ fn run_model(seed: u64) {
         }
         held.retain(|message| {
             let one = known.get(&message.body);
-            one.is_some_and(|one| fixture.clock.wall_ms() < one.visible_ms)
+            one.is_some_and(|one| fixture.now_ms() < one.visible_ms)
         });
     }
     drain(&mut fixture, &mut known, seed);
@@ -457,14 +333,14 @@ fn all_durable(known: &mut BTreeMap<String, Known>) {
 }
 
 fn lose_power(fixture: &mut Fixture, known: &mut BTreeMap<String, Known>, mode: Crash) {
-    if fixture.flush == FlushMode::Sync {
+    if fixture.options.flush == FlushMode::Sync {
         // Every answer waited for the disk.
         fixture.flush();
         all_durable(known);
     }
     fixture.crash(mode);
     if mode != Crash::Everything {
-        let now_ms = fixture.clock.wall_ms();
+        let now_ms = fixture.now_ms();
         known.retain(|_, one| one.durable);
         for one in known.values_mut() {
             // What the disk did not have may be there or not.
@@ -487,7 +363,7 @@ fn drain(fixture: &mut Fixture, known: &mut BTreeMap<String, Known>, seed: u64) 
     for _ in 0..40 {
         fixture.pass(1_000);
         fixture.flush();
-        let now_ms = fixture.clock.wall_ms();
+        let now_ms = fixture.now_ms();
         for message in fixture.pop(32) {
             fixture.ack(&message);
             if known.contains_key(&message.body) {
@@ -501,7 +377,7 @@ fn drain(fixture: &mut Fixture, known: &mut BTreeMap<String, Known>, seed: u64) 
         .filter(|(_, one)| !one.acked && !one.maybe_acked)
         .collect();
     assert!(lost.is_empty(), "seed {seed}: lost {lost:?}");
-    assert_eq!(fixture.engine.points.len(), 0, "seed {seed}");
+    assert_eq!(fixture.worker.points.len(), 0, "seed {seed}");
     let topic = names::revive_topic(&fixture.shared.config().cluster_name);
     for queue in fixture.shared.store.queues_of(&topic) {
         let settled = fixture

@@ -2,112 +2,47 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::deliverer::Deliverer;
 use super::message::{DueMessage, waiting_properties};
 use super::*;
-use crate::base::clock::{ManualClock, SharedClock};
-use crate::broker::cold::ColdReader;
-use crate::broker::filters::ConsumerFilters;
-use crate::broker::groups::Groups;
-use crate::broker::metadata::Files;
+use crate::broker::fixture::{self, Dice, Stepped, record, record_of, rung, small_store};
 use crate::broker::names::SCHEDULE_TOPIC;
-use crate::broker::offsets::ConsumerOffsets;
-use crate::broker::pop::Pops;
-use crate::broker::settings::ConfigFile;
-use crate::broker::shared::{Shared, SharedParts};
-use crate::broker::topics::Topics;
+use crate::broker::shared::Shared;
 use crate::config::{BrokerConfig, BrokerRole};
-use crate::protocol::body::pop::OrderInfoTable;
 use crate::protocol::filter::tag;
 use crate::protocol::message::properties::{find_str, names};
-use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef};
-use crate::store::disk::{Crash, MemDisk};
-use crate::store::{FlushMode, IndexOptions, MetadataFile, ReadLimits, Store, StoreOptions};
+use crate::store::FlushMode;
+use crate::store::disk::Crash;
 
 const START_MS: i64 = 1_795_357_533_000;
 const TWO_HOURS_MS: i64 = 2 * 3_600_000;
 
-/// A broker without threads: everything happens when the test says so.
-struct Fixture {
-    clock: Arc<ManualClock>,
-    disk: MemDisk,
-    flush: FlushMode,
-    role: BrokerRole,
-    levels: &'static [i64],
-    shared: Arc<Shared>,
-    deliverer: Deliverer,
-}
+type Fixture = fixture::Fixture<Deliverer>;
 
-fn host() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 10911))
-}
+impl Stepped for Deliverer {
+    fn start(shared: &Arc<Shared>) -> Self {
+        Self::new(Arc::clone(shared))
+    }
 
-fn open(
-    disk: &MemDisk,
-    clock: &Arc<ManualClock>,
-    flush: FlushMode,
-    role: BrokerRole,
-    levels: &[i64],
-) -> Arc<Shared> {
-    let mut config = BrokerConfig::embedded_defaults("/store");
-    config.store.broker_role = role;
-    let options = StoreOptions {
-        flush,
-        segment_bytes: 64 * 1024,
-        consume_queue_file_bytes: 20 * 64,
-        populate_ahead_bytes: 0,
-        background: false,
-        delay_levels_ms: levels.to_vec(),
-        index: IndexOptions {
-            build: false,
-            ..IndexOptions::default()
-        },
-        ..StoreOptions::new("/store")
-    };
-    let clock: SharedClock = Arc::clone(clock) as _;
-    let store = Store::open(options, disk.shared(), Arc::clone(&clock)).unwrap();
-    let file = |name: &str| MetadataFile::new(disk.shared(), format!("/store/config/{name}"));
-    let delays = file("delayOffset.json")
-        .load(DelayOffsetTable::decode)
-        .unwrap();
-    let delays = delays.unwrap_or_default();
-    Arc::new(Shared::new(SharedParts {
-        topics: Topics::open(file("topics.json"), &config, Arc::clone(&clock)).unwrap(),
-        groups: Groups::open(file("groups.json"), &config, Arc::clone(&clock)).unwrap(),
-        filters: ConsumerFilters::open(file("consumerFilter.json"), &config, clock.wall_ms()),
-        offsets: ConsumerOffsets::default(),
-        files: Files::new(&disk.shared(), Path::new("/store")),
-        pops: Pops::new(OrderInfoTable::default()),
-        schedule: Schedule::new(levels.to_vec(), delays),
-        cold: ColdReader::start().unwrap(),
-        config_file: ConfigFile::of(&config, &disk.shared()).unwrap(),
-        store,
-        clock,
-        store_host: host(),
-        reactors: 1,
-        config,
-    }))
+    fn step(&mut self) -> Option<u64> {
+        Deliverer::step(self)
+    }
+
+    fn finish(&mut self) {
+        Deliverer::finish(self);
+    }
 }
 
 impl Fixture {
-    fn new(flush: FlushMode, role: BrokerRole, levels: &'static [i64]) -> Self {
-        let clock = ManualClock::new(START_MS);
-        let disk = MemDisk::new(Arc::clone(&clock) as _);
-        let shared = open(&disk, &clock, flush, role, levels);
-        let deliverer = Deliverer::new(Arc::clone(&shared));
-        Self {
-            clock,
-            disk,
-            flush,
-            role,
-            levels,
-            shared,
-            deliverer,
-        }
+    fn new(flush: FlushMode, role: BrokerRole, levels: &[i64]) -> Self {
+        let mut config = BrokerConfig::embedded_defaults("/store");
+        config.store.broker_role = role;
+        let mut options = small_store(flush);
+        options.delay_levels_ms = levels.to_vec();
+        Self::open(START_MS, options, config)
     }
 
     fn asynchronous() -> Self {
@@ -118,125 +53,25 @@ impl Fixture {
         )
     }
 
-    /// Stops as if the power went, and starts again on what is left.
-    fn crash(&mut self, mode: Crash) {
-        let disk = self.disk.crash(mode);
-        self.shared.store.kill();
-        self.reopen(disk);
-    }
-
-    /// Stops in an orderly way and starts again.
-    fn restart(&mut self) {
-        self.deliverer.finish();
-        self.persist();
-        self.shared.store.close(Duration::from_secs(20)).unwrap();
-        self.reopen(self.disk.clone());
-    }
-
-    fn reopen(&mut self, disk: MemDisk) {
-        self.shared.cold.close(Duration::from_secs(20)).unwrap();
-        self.shared = open(&disk, &self.clock, self.flush, self.role, self.levels);
-        self.deliverer = Deliverer::new(Arc::clone(&self.shared));
-        self.disk = disk;
-    }
-
-    /// Writes delayOffset.json, as the control thread does.
-    fn persist(&self) {
-        let table = self.shared.schedule.table(self.shared.clock.wall_ms());
-        let file = MetadataFile::new(self.disk.shared(), "/store/config/delayOffset.json");
-        file.save(&table.encode_file()).unwrap();
+    /// Starts again with other levels.
+    fn restart_with(&mut self, levels: &[i64]) {
+        self.options.delay_levels_ms = levels.to_vec();
+        self.restart();
     }
 
     /// Stores a message that waits in a level, as a send does.
     fn send(&self, level: i32, topic: &str, queue_id: i32, body: &str) {
-        let properties = "TAGS\u{1}t\u{2}KEYS\u{1}k";
-        self.send_with(level, topic, queue_id, body, properties);
-    }
-
-    fn send_with(&self, level: i32, topic: &str, queue_id: i32, body: &str, properties: &str) {
         let level = self.shared.schedule.level(level).unwrap();
-        let properties =
-            waiting_properties(properties.as_bytes(), level.number, topic, queue_id).unwrap();
-        let record = NewRecord {
-            topic: SCHEDULE_TOPIC,
-            queue_id: level.queue_id(),
-            flag: 7,
-            sys_flag: 0,
-            born_timestamp_ms: 5,
-            born_host: SocketAddr::from(([10, 0, 0, 1], 99)),
-            store_host: host(),
-            reconsume_times: 2,
-            prepared_transaction_offset: 0,
-            body: body.as_bytes(),
-            properties: &properties,
-            extra_properties: b"MSG_REGION\x01r\x02",
-        };
-        let queue = self.shared.store.queue(SCHEDULE_TOPIC, level.queue_id());
-        let mut batch = self.shared.store.new_batch();
-        batch
-            .push_delayed(&record, record.body, queue, level.delay_ms)
-            .unwrap();
-        self.shared.store.append(&mut batch);
-        batch.results()[0].as_ref().unwrap();
+        let given = b"TAGS\x01t\x02KEYS\x01k";
+        let properties = waiting_properties(given, level.number, topic, queue_id).unwrap();
+        let place = (SCHEDULE_TOPIC, level.queue_id());
+        let record = record(place, body, &properties);
+        self.store_record(&record, Some(level.delay_ms));
         self.shared.schedule.appended(level);
     }
 
-    /// Works until there is nothing to do; returns how long.
-    fn settle(&mut self) -> Option<u64> {
-        for _ in 0..100_000 {
-            match self.deliverer.step() {
-                Some(0) => {}
-                sleep_ms => return sleep_ms,
-            }
-        }
-        panic!("the deliverer does not come to rest");
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.clock.advance(Duration::from_millis(ms));
-        self.settle();
-    }
-
-    /// Bodies in a queue, in order.
-    fn bodies(&self, topic: &str, queue_id: i32) -> Vec<String> {
-        let Some(queue) = self.shared.store.find_queue(topic, queue_id) else {
-            return Vec::new();
-        };
-        let mut bodies = Vec::new();
-        let mut at = queue.min_offset();
-        while at < queue.max_offset() {
-            let read = self
-                .shared
-                .store
-                .read(&queue, at, ReadLimits::default(), &mut |_| true);
-            for record in &read.records {
-                let record = record_of(record.as_ref());
-                bodies.push(String::from_utf8(record.body().to_vec()).unwrap());
-            }
-            assert!(read.next_offset > at);
-            at = read.next_offset;
-        }
-        bodies
-    }
-
     fn rung(&self) -> bool {
-        let inbox = &self.shared.schedule.inbox;
-        let rung = !inbox.is_empty();
-        inbox.wait(Some(0));
-        rung
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        let _ = self.shared.cold.close(Duration::from_secs(20));
-    }
-}
-
-fn record_of(bytes: &[u8]) -> RecordRef<'_> {
-    match RecordRef::check(bytes, CheckLevel::AllCrc).unwrap() {
-        Checked::Record(record) => record,
-        other => panic!("{other:?}"),
+        rung(&self.shared.schedule.inbox)
     }
 }
 
@@ -391,7 +226,7 @@ fn a_slave_delivers_nothing() {
     fixture.pass(5000);
     assert_eq!(fixture.settle(), None);
     assert!(fixture.bodies("T", 0).is_empty());
-    fixture.role = BrokerRole::AsyncMaster;
+    fixture.config.store.broker_role = BrokerRole::AsyncMaster;
     fixture.restart();
     fixture.settle();
     assert_eq!(fixture.bodies("T", 0), ["x"]);
@@ -494,23 +329,20 @@ fn a_changed_configuration_of_levels_holds_from_the_next_start() {
     let mut fixture = Fixture::asynchronous();
     fixture.send(3, "T", 0, "two hours");
     fixture.send(2, "T", 0, "five seconds");
-    fixture.levels = &[1_000, 5_000, 60_000];
-    fixture.restart();
+    fixture.restart_with(&[1_000, 5_000, 60_000]);
     fixture.settle();
     // Due later than the level's minute allows.
     assert_eq!(fixture.bodies("T", 0), ["two hours"]);
     fixture.send(3, "T", 0, "again");
     // A level that is gone keeps its messages and its offset until it comes back.
-    fixture.levels = &[1_000];
-    fixture.restart();
+    fixture.restart_with(&[1_000]);
     fixture.pass(3_600_000);
     assert_eq!(fixture.bodies("T", 0), ["two hours"]);
     assert_eq!(
         fixture.shared.schedule.table(0).offsets,
         BTreeMap::from([(3, 1)])
     );
-    fixture.levels = &[1_000, 5_000, 60_000];
-    fixture.restart();
+    fixture.restart_with(&[1_000, 5_000, 60_000]);
     fixture.settle();
     let mut found = fixture.bodies("T", 0);
     found.sort_unstable();
@@ -526,19 +358,8 @@ fn no_crash_loses_a_durable_message() {
     }
 }
 
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
-    }
-}
-
 fn run_model(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let flush = [FlushMode::Async, FlushMode::Sync][dice.below(2) as usize];
     let mut fixture = Fixture::new(flush, BrokerRole::AsyncMaster, &[1_000, 5_000, 10_000]);
     // Of each message its due time and whether it is durable.
@@ -551,7 +372,7 @@ fn run_model(seed: u64) {
                 let body = format!("{step}");
                 let delay_ms = fixture.shared.schedule.level(level).unwrap().delay_ms;
                 fixture.send(level, "T", 0, &body);
-                sent.insert(body, (fixture.shared.clock.wall_ms() + delay_ms, false));
+                sent.insert(body, (fixture.now_ms() + delay_ms, false));
             }
             5..=7 => fixture.pass(dice.below(900)),
             8 => {
@@ -559,7 +380,7 @@ fn run_model(seed: u64) {
                 fixture.settle();
                 sent.values_mut().for_each(|(_, durable)| *durable = true);
             }
-            9 => fixture.persist(),
+            9 => fixture.persist_delays(),
             10 => {
                 let torn = dice.below(2) == 0;
                 let seed = dice.below(1 << 30);
@@ -580,7 +401,7 @@ fn run_model(seed: u64) {
                 sent.values_mut().for_each(|(_, durable)| *durable = true);
             }
         }
-        let now_ms = fixture.shared.clock.wall_ms();
+        let now_ms = fixture.now_ms();
         for body in fixture.bodies("T", 0) {
             if let Some((due_ms, _)) = sent.get(&body) {
                 assert!(*due_ms <= now_ms, "seed {seed}: {body} came early");

@@ -13,6 +13,7 @@ use super::half_properties;
 use super::load::Stored;
 use super::message::prepared_offset;
 use crate::base::clock::{Clock, ManualClock};
+use crate::broker::fixture::{host, small_store};
 use crate::broker::names;
 use crate::broker::reply::Refusal;
 use crate::protocol::command::Command;
@@ -21,17 +22,13 @@ use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef
 use crate::protocol::request::push::CheckTransactionStateRequest;
 use crate::protocol::request::transaction::EndTransactionRequest;
 use crate::store::disk::{Disk, MemDisk};
-use crate::store::{FlushMode, IndexOptions, LogSlice, Store, StoreOptions};
+use crate::store::{FlushMode, LogSlice, Store, StoreOptions};
 
 const START_MS: i64 = 1_795_357_533_000;
 const LONG: Duration = Duration::from_secs(60);
 const GROUP: &str = "producers";
 const TOPIC: &str = "T";
 const SEGMENT_BYTES: usize = 16 * 1024;
-
-fn host() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 10911))
-}
 
 /// Where a half message was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +55,10 @@ struct Fixture {
 
 fn open_store(disk: &MemDisk, clock: &Arc<ManualClock>, flush: FlushMode) -> Arc<Store> {
     let options = StoreOptions {
-        flush,
         segment_bytes: SEGMENT_BYTES,
         consume_queue_file_bytes: 20 * 16,
-        populate_ahead_bytes: 0,
         recent_entries: 4,
-        background: false,
-        index: IndexOptions {
-            build: false,
-            ..IndexOptions::default()
-        },
-        ..StoreOptions::new("/store")
+        ..small_store(flush)
     };
     Store::open(options, disk.shared(), Arc::clone(clock) as _).unwrap()
 }

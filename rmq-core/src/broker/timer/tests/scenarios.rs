@@ -1,5 +1,7 @@
 //! One thing at a time.
 
+use std::path::Path;
+
 use super::*;
 
 /// How long after the start the slot of a message of this delay is over, ms.
@@ -37,10 +39,10 @@ fn a_message_is_delivered_when_its_tick_is_over_and_not_before() {
     assert_eq!(broker.count("t"), 1);
     let over_ms = over_after(5_300);
     broker.pass(over_ms - 1);
-    assert_eq!(broker.bodies("t"), Vec::<String>::new());
+    assert_eq!(broker.bodies("t", 1), Vec::<String>::new());
     assert_eq!(broker.worker.step(), Some(1));
     broker.pass(1);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
     assert_eq!(broker.count("t"), 0);
     let records = broker.records("t", 1);
     let record = record_of(records[0].as_ref());
@@ -74,10 +76,10 @@ fn messages_of_one_slot_keep_their_order_over_many_batches() {
         }
     }
     broker.pass(3_000);
-    assert_eq!(broker.bodies("t"), ids);
-    assert_eq!(broker.bodies("u").len(), 0);
+    assert_eq!(broker.bodies("t", 1), ids);
+    assert_eq!(broker.bodies("u", 1).len(), 0);
     broker.pass(2_000);
-    assert_eq!(broker.bodies("u").len(), 14);
+    assert_eq!(broker.bodies("u", 1).len(), 14);
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn what_is_late_goes_at_once() {
     let late = broker.send(1_500, "t", "late");
     broker.clock.advance(Duration::from_secs(5));
     broker.settle();
-    assert_eq!(broker.bodies("t"), ["late"]);
+    assert_eq!(broker.bodies("t", 1), ["late"]);
     let _ = late;
     // Its slot has passed: it never was on the wheel.
     let text = timed_properties(b"", START_MS - 5000, "t", 1).unwrap();
@@ -115,7 +117,7 @@ fn a_recalled_message_is_not_delivered() {
     broker.settle();
     assert_eq!(broker.count("t"), 2);
     broker.pass(10_000);
-    assert_eq!(broker.bodies("t"), ["other-topic", "kept", "last"]);
+    assert_eq!(broker.bodies("t", 1), ["other-topic", "kept", "last"]);
     assert_eq!(broker.count("t"), 0);
 }
 
@@ -127,7 +129,7 @@ fn a_recall_counts_that_was_stored_before_the_time_even_if_read_later() {
     broker.send(5_000, "t", "b");
     // The thread sees all of it only when the slot is long over.
     broker.pass(HOUR_MS);
-    assert_eq!(broker.bodies("t"), ["b"]);
+    assert_eq!(broker.bodies("t", 1), ["b"]);
 }
 
 #[test]
@@ -140,14 +142,14 @@ fn a_far_message_is_put_back_until_it_is_near() {
     broker.recall(out_ms, "t", "b");
     broker.settle();
     let mut steps = 0;
-    while broker.bodies("t").is_empty() {
+    while broker.bodies("t", 1).is_empty() {
         assert!(broker.now_ms() < out_ms + 1000, "it is late");
         broker.pass(1_000);
         steps += 1;
     }
     assert_eq!(steps, over_after(350_000) / 1000 + 1);
     assert!(broker.now_ms() >= out_ms + 1000);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
     let records = broker.records("t", 1);
     let text = record_of(records[0].as_ref()).properties_bytes();
     let rolls = find_str(text, names::TIMER_ROLL_TIMES).unwrap();
@@ -169,19 +171,19 @@ fn a_clean_stop_repeats_nothing_and_loses_nothing() {
     broker.clock.advance(Duration::from_secs(3));
     // In the middle of the slot.
     for _ in 0..100 {
-        if !broker.bodies("t").is_empty() {
+        if !broker.bodies("t", 1).is_empty() {
             break;
         }
         broker.worker.step();
     }
-    let some = broker.bodies("t").len();
+    let some = broker.bodies("t", 1).len();
     assert!((1..300).contains(&some), "{some}");
     broker.restart();
     broker.settle();
-    assert_eq!(broker.bodies("t"), ids);
+    assert_eq!(broker.bodies("t", 1), ids);
     broker.restart();
     broker.pass(HOUR_MS);
-    assert_eq!(broker.bodies("t"), ids);
+    assert_eq!(broker.bodies("t", 1), ids);
 }
 
 #[test]
@@ -199,7 +201,7 @@ fn a_crash_loses_nothing_and_delivers_nothing_early() {
         broker.crash(mode);
         broker.pass(20_000);
         broker.shared.store.flush().unwrap();
-        let mut bodies = broker.bodies("t");
+        let mut bodies = broker.bodies("t", 1);
         bodies.sort();
         bodies.dedup();
         assert_eq!(bodies.len(), 30, "{mode:?}");
@@ -230,9 +232,9 @@ fn a_slave_that_becomes_master_goes_on_where_its_master_was() {
     broker.clock.advance(Duration::from_secs(5));
     broker.restart();
     broker.settle();
-    assert_eq!(broker.bodies("t"), ["unseen"]);
+    assert_eq!(broker.bodies("t", 1), ["unseen"]);
     broker.pass(5_000);
-    assert_eq!(broker.bodies("t"), ["unseen", "waiting"]);
+    assert_eq!(broker.bodies("t", 1), ["unseen", "waiting"]);
 }
 
 #[test]
@@ -240,15 +242,15 @@ fn a_clock_that_is_set_back_delivers_nothing_early() {
     let mut broker = Fixture::asynchronous();
     broker.send(2_000, "t", "a");
     broker.pass(5_000);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
     broker.clock.set_wall_ms(START_MS - 3_600_000);
     let out_ms = broker.send(10_000, "t", "b");
     broker.settle();
     broker.pass(9_000);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
     broker.pass(2_000);
     assert!(broker.now_ms() >= out_ms + 1000);
-    assert_eq!(broker.bodies("t"), ["a", "b"]);
+    assert_eq!(broker.bodies("t", 1), ["a", "b"]);
 }
 
 #[test]
@@ -275,7 +277,7 @@ fn garbage_in_the_wheels_topic_is_passed_over() {
     );
     broker.send(1_000, "t", "a");
     broker.pass(3_000);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
 }
 
 #[test]
@@ -295,10 +297,10 @@ fn a_full_disk_delays_and_loses_nothing() {
     }
     broker.disk.set_capacity(None);
     broker.pass(5_000);
-    assert_eq!(broker.bodies("t").len(), 20);
+    assert_eq!(broker.bodies("t", 1).len(), 20);
     broker.restart();
     broker.pass(5_000);
-    assert_eq!(broker.bodies("t").len(), 20);
+    assert_eq!(broker.bodies("t", 1).len(), 20);
 }
 
 #[test]
@@ -308,16 +310,16 @@ fn switches_stop_the_two_halves() {
     });
     broker.send(2_000, "t", "a");
     broker.pass(10_000);
-    assert_eq!(broker.bodies("t"), Vec::<String>::new());
+    assert_eq!(broker.bodies("t", 1), Vec::<String>::new());
     broker.config.store.timer_stop_dequeue = false;
     broker.restart();
     broker.settle();
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
     broker.config.store.timer_enable = false;
     broker.restart();
     broker.send(2_000, "t", "b");
     broker.pass(10_000);
-    assert_eq!(broker.bodies("t"), ["a"]);
+    assert_eq!(broker.bodies("t", 1), ["a"]);
 }
 
 #[test]
