@@ -11,6 +11,9 @@
  * - A handle that is NULL, was freed, or is of another type answers RMQ_E_HANDLE, a closed one
  *   RMQ_E_CLOSED, and one that a forked child inherited RMQ_E_FORKED. Freeing NULL, or the same
  *   handle twice, does nothing. What a child starts itself is its own.
+ * - A pointer that is handed in is NULL where its comment allows that, or points to what its
+ *   comment says until the function returns; nobody else writes there meanwhile. Texts end with a
+ *   NUL unless a length is given. Handles need not be checked: the library does.
  * - Texts are UTF-8. What is handed in is copied before the function returns; what is handed out
  *   belongs to the library and lives as long as its comment says.
  * - A timeout is in milliseconds: 0 does not wait, -1 waits for as long as it takes.
@@ -79,6 +82,27 @@
 #define RMQ_SEND_SLAVE_NOT_AVAILABLE 3
 
 /**
+ * Not known yet: the broker asks later.
+ */
+#define RMQ_TRANSACTION_UNKNOWN 0
+
+/**
+ * The message is delivered.
+ */
+#define RMQ_TRANSACTION_COMMIT 1
+
+/**
+ * The message is forgotten.
+ */
+#define RMQ_TRANSACTION_ROLLBACK 2
+
+/**
+ * Looks at a cluster and changes it. Any thread may use it at any time; it is freed by
+ * `rmq_admin_free`.
+ */
+typedef struct rmq_admin rmq_admin;
+
+/**
  * A running broker. Any thread may use it at any time; it is freed by `rmq_broker_free`.
  */
 typedef struct rmq_broker rmq_broker;
@@ -122,9 +146,26 @@ typedef struct rmq_namesrv rmq_namesrv;
 typedef struct rmq_producer rmq_producer;
 
 /**
+ * The queues of a topic. They do not change, so every thread may read them; who got them frees
+ * them.
+ */
+typedef struct rmq_queues rmq_queues;
+
+/**
+ * A message that came from a broker. It does not change, so every thread may read it.
+ */
+typedef struct rmq_received rmq_received;
+
+/**
  * What became of a message. It does not change, so every thread may read it.
  */
 typedef struct rmq_send_result rmq_send_result;
+
+/**
+ * A text that a function gave. It does not change, so every thread may read it; who got it frees
+ * it.
+ */
+typedef struct rmq_text rmq_text;
 
 /**
  * How a call went: `RMQ_OK` or one of the `RMQ_E_` numbers. Later libraries may add numbers.
@@ -170,6 +211,26 @@ typedef void (*rmq_destroy_cb)(void *user_data);
 typedef void (*rmq_send_cb)(void *user_data,
                             const struct rmq_send_result *result,
                             const struct rmq_error *error);
+
+/**
+ * Says how the transaction of a half message ended, when a broker asks. It is called on a thread
+ * of the library, and must not wait: functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it.
+ *
+ * @param user_data What was given with the callback.
+ * @param message The half message; valid during the call, not to be freed.
+ * @return One of the `RMQ_TRANSACTION_` numbers; any other counts as unknown.
+ */
+typedef int32_t (*rmq_transaction_check_cb)(void *user_data, const struct rmq_received *message);
+
+/**
+ * Does the program's own part of a transaction. It is called on the thread that called
+ * `rmq_producer_send_in_transaction`, before that returns, and may call anything.
+ *
+ * @param user_data What was given with the callback.
+ * @param sent What became of the half message; valid during the call, not to be freed.
+ * @return One of the `RMQ_TRANSACTION_` numbers; any other counts as unknown.
+ */
+typedef int32_t (*rmq_transaction_execute_cb)(void *user_data, const struct rmq_send_result *sent);
 
 /**
  * The call did what it says.
@@ -276,6 +337,269 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Starts an admin client. Nothing is asked of the network yet. Its functions wait for at most a
+ * few times "mqClientApiTimeout" (3,000 ms unless said) for each server that they ask.
+ *
+ * @param config Keys named as the fields of Apache's Java client, of which "namesrvAddr" is
+ * needed; others are "clientIP", "instanceName", "unitName", "mqClientApiTimeout". Only read.
+ * @param out Where to store the admin client; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the host's system refuses.
+ */
+rmq_status rmq_admin_start(const struct rmq_config *config,
+                           struct rmq_admin **out,
+                           struct rmq_error **error);
+
+/**
+ * Runs a command of `mqadmin` by its name; docs/ADMIN.md lists the commands.
+ *
+ * @param admin An admin client.
+ * @param command A NUL-terminated name, for example "topicStatus".
+ * @param args_json A JSON object of the command's arguments by their long names, for example
+ * {"topic":"T"}, NUL-terminated, of at most 1,048,576 bytes; NULL or "" for none.
+ * @param out Where to store the answer, JSON, which the caller frees; NULL if it is not wanted.
+ * Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_INVALID` for a command or arguments that do not exist;
+ * `RMQ_E_NOT_FOUND` for what is not there; `RMQ_E_BROKER` with the code of a server that refused;
+ * `RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_admin_invoke(struct rmq_admin *admin,
+                            const char *command,
+                            const char *args_json,
+                            struct rmq_text **out,
+                            struct rmq_error **error);
+
+/**
+ * Creates or changes a topic on every master.
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param queue_nums Queues on each broker, read and written.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_create_topic(struct rmq_admin *admin,
+                                  const char *topic,
+                                  int32_t queue_nums,
+                                  struct rmq_error **error);
+
+/**
+ * Deletes a topic with its messages, on every master and in every nameserver.
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_delete_topic(struct rmq_admin *admin,
+                                  const char *topic,
+                                  struct rmq_error **error);
+
+/**
+ * Creates a consumer group with the default settings on every master, or gives it those.
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_create_group(struct rmq_admin *admin,
+                                  const char *group,
+                                  struct rmq_error **error);
+
+/**
+ * Deletes a consumer group with its offsets, on every master.
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_delete_group(struct rmq_admin *admin,
+                                  const char *group,
+                                  struct rmq_error **error);
+
+/**
+ * The first offset that a queue still has.
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param broker_name The queue's broker, NUL-terminated.
+ * @param queue_id The queue's number there.
+ * @param offset Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_min_offset(struct rmq_admin *admin,
+                                const char *topic,
+                                const char *broker_name,
+                                int32_t queue_id,
+                                int64_t *offset,
+                                struct rmq_error **error);
+
+/**
+ * The offset that the next message of a queue will have.
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param broker_name The queue's broker, NUL-terminated.
+ * @param queue_id The queue's number there.
+ * @param offset Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_max_offset(struct rmq_admin *admin,
+                                const char *topic,
+                                const char *broker_name,
+                                int32_t queue_id,
+                                int64_t *offset,
+                                struct rmq_error **error);
+
+/**
+ * The offset of the first message of a queue that was stored at a time or later; of a time after
+ * the last message the end of the queue.
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param broker_name The queue's broker, NUL-terminated.
+ * @param queue_id The queue's number there.
+ * @param timestamp_ms The time, ms since the epoch.
+ * @param offset Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_offset_at(struct rmq_admin *admin,
+                               const char *topic,
+                               const char *broker_name,
+                               int32_t queue_id,
+                               int64_t timestamp_ms,
+                               int64_t *offset,
+                               struct rmq_error **error);
+
+/**
+ * The offset that a consumer group committed in a queue.
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param topic A NUL-terminated name.
+ * @param broker_name The queue's broker, NUL-terminated.
+ * @param queue_id The queue's number there.
+ * @param offset Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`; `RMQ_E_NOT_FOUND` also when the group has committed none.
+ */
+rmq_status rmq_admin_committed_offset(struct rmq_admin *admin,
+                                      const char *group,
+                                      const char *topic,
+                                      const char *broker_name,
+                                      int32_t queue_id,
+                                      int64_t *offset,
+                                      struct rmq_error **error);
+
+/**
+ * Commits an offset for a consumer group, whose consumers go on from there when they start.
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param topic A NUL-terminated name.
+ * @param broker_name The queue's broker, NUL-terminated.
+ * @param queue_id The queue's number there.
+ * @param offset The offset.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_commit_offset(struct rmq_admin *admin,
+                                   const char *group,
+                                   const char *topic,
+                                   const char *broker_name,
+                                   int32_t queue_id,
+                                   int64_t offset,
+                                   struct rmq_error **error);
+
+/**
+ * Has the consumers of a group go on with what was stored at a time or later.
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param topic A NUL-terminated name.
+ * @param timestamp_ms The time, ms since the epoch; -1 for the end.
+ * @param out Where to store the new offsets by queue, JSON, which the caller frees; NULL if they
+ * are not wanted. Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_reset_offsets(struct rmq_admin *admin,
+                                   const char *group,
+                                   const char *topic,
+                                   int64_t timestamp_ms,
+                                   struct rmq_text **out,
+                                   struct rmq_error **error);
+
+/**
+ * How far a consumer group has come: the command "consumerProgress".
+ *
+ * @param admin An admin client.
+ * @param group A NUL-terminated name.
+ * @param topic A NUL-terminated name; NULL for all topics of the group.
+ * @param out Where to store the answer, JSON, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_consumer_progress(struct rmq_admin *admin,
+                                       const char *group,
+                                       const char *topic,
+                                       struct rmq_text **out,
+                                       struct rmq_error **error);
+
+/**
+ * Where a topic is: the command "topicRoute".
+ *
+ * @param admin An admin client.
+ * @param topic A NUL-terminated name.
+ * @param out Where to store the answer, JSON, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_route(struct rmq_admin *admin,
+                           const char *topic,
+                           struct rmq_text **out,
+                           struct rmq_error **error);
+
+/**
+ * The brokers and clusters that are registered: the command "clusterList".
+ *
+ * @param admin An admin client.
+ * @param out Where to store the answer, JSON, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_admin_invoke`.
+ */
+rmq_status rmq_admin_cluster_list(struct rmq_admin *admin,
+                                  struct rmq_text **out,
+                                  struct rmq_error **error);
+
+/**
+ * Closes an admin client: its connections end. A second call does nothing and succeeds. The handle
+ * stays valid until it is freed.
+ *
+ * @param admin An admin client.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_admin_close(struct rmq_admin *admin, struct rmq_error **error);
+
+/**
+ * Frees an admin client; one that was not closed is closed. Calls of other threads that are under
+ * way end as if it was still there.
+ *
+ * @param admin An admin client; NULL, or one that was freed, is left alone. In a forked child
+ * nothing is done to what belongs to the parent.
+ */
+void rmq_admin_free(struct rmq_admin *admin);
+
+/**
  * Starts a broker on threads of its own: it recovers its store, listens, and registers with the
  * nameservers that it is told of. It accepts requests when this returns.
  *
@@ -290,9 +614,6 @@ extern "C" {
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value), `RMQ_E_ADDRESS_IN_USE`,
  * `RMQ_E_LOCKED` (another broker has the store), `RMQ_E_CORRUPT`, `RMQ_E_PERMISSION`,
  * `RMQ_E_DISK_FULL`, `RMQ_E_IO` and what else the host's system refuses.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_broker_start(const struct rmq_config *config,
                             struct rmq_broker **out,
@@ -325,6 +646,20 @@ const char *rmq_broker_address(const struct rmq_broker *broker);
 uint16_t rmq_broker_port(const struct rmq_broker *broker);
 
 /**
+ * A broker's figures: how much was stored and read, how fast, how full the disk is.
+ *
+ * @param broker A broker, closed or not.
+ * @param out Where to store a JSON object of texts, with the names of `mqadmin brokerStatus`
+ * ("putMessageTimesTotal", "putTps", "commitLogMaxOffset" and so on), which the caller frees;
+ * written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_broker_stats_json(const struct rmq_broker *broker,
+                                 struct rmq_text **out,
+                                 struct rmq_error **error);
+
+/**
  * Stops a broker in order: nothing that was received is lost, nameservers are told, its threads
  * end and its ports are free. A second call does nothing
  * and succeeds. The handle stays valid until it is freed.
@@ -335,9 +670,6 @@ uint16_t rmq_broker_port(const struct rmq_broker *broker);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_INVALID` for a timeout below -1, `RMQ_E_HANDLE`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_broker_close(struct rmq_broker *broker,
                             int64_t timeout_ms,
@@ -351,9 +683,6 @@ rmq_status rmq_broker_close(struct rmq_broker *broker,
  * @param broker A broker.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_broker_kill(struct rmq_broker *broker, struct rmq_error **error);
 
@@ -381,9 +710,6 @@ void rmq_broker_free(struct rmq_broker *broker);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no cluster), `RMQ_E_TIMEOUT`
  * (the members did not find each other; all are gone then), and as `rmq_broker_start`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_start(const struct rmq_config *config,
                              struct rmq_cluster **out,
@@ -425,9 +751,6 @@ const char *rmq_cluster_member_name(const struct rmq_cluster *cluster, size_t in
  * @return A NUL-terminated text that lives until the cluster is freed, not to be freed; NULL if
  * there is no such member, or `cluster` is NULL, was freed, or belongs to the parent of this
  * process.
- *
- * # Safety
- * As the parameters say.
  */
 const char *rmq_cluster_member_address(const struct rmq_cluster *cluster, const char *member);
 
@@ -440,14 +763,27 @@ const char *rmq_cluster_member_address(const struct rmq_cluster *cluster, const 
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_is_running(const struct rmq_cluster *cluster,
                                   const char *member,
                                   bool *out,
                                   struct rmq_error **error);
+
+/**
+ * How the members do.
+ *
+ * @param cluster A cluster that is not closed.
+ * @param out Where to store a JSON list, which the caller frees; for each member "name", "role"
+ * (NAMESERVER, MASTER, SLAVE), "address", "folder", "running", "paused", for brokers that run
+ * "logEnd", and for masters "slaves", each with "name", "gapBytes" and "inSync". Written on
+ * success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_cluster_status_json(const struct rmq_cluster *cluster,
+                                   struct rmq_text **out,
+                                   struct rmq_error **error);
 
 /**
  * Ends a member as a crash would: nothing is flushed, answered or unregistered; its connections
@@ -458,9 +794,6 @@ rmq_status rmq_cluster_is_running(const struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_kill(struct rmq_cluster *cluster,
                             const char *member,
@@ -476,9 +809,6 @@ rmq_status rmq_cluster_kill(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_start_member(struct rmq_cluster *cluster,
                                     const char *member,
@@ -493,9 +823,6 @@ rmq_status rmq_cluster_start_member(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`,
  * `RMQ_E_CLOSED`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_close_member(struct rmq_cluster *cluster,
                                     const char *member,
@@ -511,9 +838,6 @@ rmq_status rmq_cluster_close_member(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`,
  * `RMQ_E_CLOSED`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_restart(struct rmq_cluster *cluster,
                                const char *member,
@@ -528,9 +852,6 @@ rmq_status rmq_cluster_restart(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_wipe(struct rmq_cluster *cluster,
                             const char *member,
@@ -545,9 +866,6 @@ rmq_status rmq_cluster_wipe(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_pause(struct rmq_cluster *cluster,
                              const char *member,
@@ -561,9 +879,6 @@ rmq_status rmq_cluster_pause(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_resume(struct rmq_cluster *cluster,
                               const char *member,
@@ -580,9 +895,6 @@ rmq_status rmq_cluster_resume(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`,
  * `RMQ_E_CLOSED`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_partition(struct rmq_cluster *cluster,
                                  const char *groups,
@@ -598,9 +910,6 @@ rmq_status rmq_cluster_partition(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`,
  * `RMQ_E_CLOSED`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_cut(struct rmq_cluster *cluster,
                            const char *from,
@@ -614,9 +923,6 @@ rmq_status rmq_cluster_cut(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_heal(struct rmq_cluster *cluster, struct rmq_error **error);
 
@@ -628,9 +934,6 @@ rmq_status rmq_cluster_heal(struct rmq_cluster *cluster, struct rmq_error **erro
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_IO`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_reset(struct rmq_cluster *cluster, struct rmq_error **error);
 
@@ -644,9 +947,6 @@ rmq_status rmq_cluster_reset(struct rmq_cluster *cluster, struct rmq_error **err
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_CLOSED`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_advance(struct rmq_cluster *cluster,
                                uint64_t by_ms,
@@ -662,9 +962,6 @@ rmq_status rmq_cluster_advance(struct rmq_cluster *cluster,
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT` (its message says who is missing), `RMQ_E_INVALID`,
  * `RMQ_E_HANDLE`, `RMQ_E_CLOSED`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_await_ready(struct rmq_cluster *cluster,
                                    int64_t timeout_ms,
@@ -680,9 +977,6 @@ rmq_status rmq_cluster_await_ready(struct rmq_cluster *cluster,
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT` (its message says who lacks what), `RMQ_E_INVALID`,
  * `RMQ_E_HANDLE`, `RMQ_E_CLOSED`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_await_replicated(struct rmq_cluster *cluster,
                                         int64_t timeout_ms,
@@ -698,9 +992,6 @@ rmq_status rmq_cluster_await_replicated(struct rmq_cluster *cluster,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_INVALID` for a timeout below -1, `RMQ_E_HANDLE`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_cluster_close(struct rmq_cluster *cluster,
                              int64_t timeout_ms,
@@ -731,9 +1022,6 @@ struct rmq_config *rmq_config_new(void);
  * @param value A NUL-terminated text of at most 65,536 bytes; copied.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_INVALID`, `RMQ_E_LIMIT` or `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_config_set(struct rmq_config *config,
                           const char *key,
@@ -748,9 +1036,6 @@ rmq_status rmq_config_set(struct rmq_config *config,
  * @param path A NUL-terminated path of 1 to 4,096 bytes, UTF-8.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND`, `RMQ_E_PERMISSION`, `RMQ_E_IO`, or as `rmq_config_set`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_config_load(struct rmq_config *config, const char *path, struct rmq_error **error);
 
@@ -764,9 +1049,6 @@ rmq_status rmq_config_load(struct rmq_config *config, const char *path, struct r
  * @param value_len Where to store the length of the whole value in bytes, without a NUL.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_NOT_FOUND` if the key is not set, or as `rmq_config_set`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_config_get(const struct rmq_config *config,
                           const char *key,
@@ -842,9 +1124,6 @@ void rmq_error_free(struct rmq_error *error);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`; `RMQ_E_INVALID` for another level; `RMQ_E_BUSY` if the host takes events of
  * Rust's `tracing` itself.
- *
- * # Safety
- * As the parameters say; `callback` and `destroy` may be called on any thread.
  */
 rmq_status rmq_log_set(rmq_log_cb callback,
                        void *user_data,
@@ -869,9 +1148,6 @@ const char *rmq_log_level_name(int32_t level);
  * @param out Where to store the message; written on success only.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_new(const char *topic,
                            const void *body,
@@ -886,9 +1162,6 @@ rmq_status rmq_message_new(const char *topic,
  * @param tag A NUL-terminated text of 1 to 4,096 bytes; copied.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_tag(struct rmq_message *message,
                                const char *tag,
@@ -901,9 +1174,6 @@ rmq_status rmq_message_set_tag(struct rmq_message *message,
  * @param keys A NUL-terminated text of 1 to 4,096 bytes, with spaces between keys; copied.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_keys(struct rmq_message *message,
                                 const char *keys,
@@ -918,9 +1188,6 @@ rmq_status rmq_message_set_keys(struct rmq_message *message,
  * bytes of properties in all, which is told when the message is sent.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_property(struct rmq_message *message,
                                     const char *name,
@@ -934,9 +1201,6 @@ rmq_status rmq_message_set_property(struct rmq_message *message,
  * @param level From 1; the broker takes its highest for one above.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_delay_level(struct rmq_message *message,
                                        int32_t level,
@@ -949,9 +1213,6 @@ rmq_status rmq_message_set_delay_level(struct rmq_message *message,
  * @param delay_ms Milliseconds.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_delay_ms(struct rmq_message *message,
                                     uint64_t delay_ms,
@@ -964,9 +1225,6 @@ rmq_status rmq_message_set_delay_ms(struct rmq_message *message,
  * @param deliver_at_ms Milliseconds since the epoch.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_deliver_at_ms(struct rmq_message *message,
                                          int64_t deliver_at_ms,
@@ -980,9 +1238,6 @@ rmq_status rmq_message_set_deliver_at_ms(struct rmq_message *message,
  * @param key A NUL-terminated text of 1 to 4,096 bytes; copied.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_sharding_key(struct rmq_message *message,
                                         const char *key,
@@ -996,9 +1251,6 @@ rmq_status rmq_message_set_sharding_key(struct rmq_message *message,
  * @param queue_id The queue of the topic there, from 0.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_message_set_queue(struct rmq_message *message,
                                  const char *broker_name,
@@ -1022,9 +1274,6 @@ void rmq_message_free(struct rmq_message *message);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value), `RMQ_E_ADDRESS_IN_USE`,
  * `RMQ_E_PERMISSION`, `RMQ_E_IO` and what else the host's system refuses.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_namesrv_start(const struct rmq_config *config,
                              struct rmq_namesrv **out,
@@ -1057,9 +1306,6 @@ uint16_t rmq_namesrv_port(const struct rmq_namesrv *namesrv);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_INVALID` for a timeout below -1, `RMQ_E_HANDLE`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_namesrv_close(struct rmq_namesrv *namesrv,
                              int64_t timeout_ms,
@@ -1087,9 +1333,6 @@ void rmq_namesrv_free(struct rmq_namesrv *namesrv);
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),
  * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the host's system refuses.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_start(const struct rmq_config *config,
                               struct rmq_producer **out,
@@ -1119,9 +1362,6 @@ const char *rmq_producer_client_id(const struct rmq_producer *producer);
  * and `RMQ_E_TIMEOUT` when no broker acknowledged it in time, though it may be stored;
  * `RMQ_E_BROKER` with the code of a broker that refused it; `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_send(struct rmq_producer *producer,
                              const struct rmq_message *message,
@@ -1142,9 +1382,6 @@ rmq_status rmq_producer_send(struct rmq_producer *producer,
  * on success only.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return As `rmq_producer_send`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_send_batch(struct rmq_producer *producer,
                                    const struct rmq_message *const *messages,
@@ -1166,9 +1403,6 @@ rmq_status rmq_producer_send_batch(struct rmq_producer *producer,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`: the send was accepted; `RMQ_E_BUSY`: "rmq.maxInFlight" sends are under way;
  * `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
- *
- * # Safety
- * As the parameters say; `callback` may be called on any thread.
  */
 rmq_status rmq_producer_send_async(struct rmq_producer *producer,
                                    const struct rmq_message *message,
@@ -1185,9 +1419,6 @@ rmq_status rmq_producer_send_async(struct rmq_producer *producer,
  * @param message A message, which stays the caller's and may be freed at once.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return As `rmq_producer_send_async`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_send_oneway(struct rmq_producer *producer,
                                     const struct rmq_message *message,
@@ -1201,9 +1432,6 @@ rmq_status rmq_producer_send_oneway(struct rmq_producer *producer,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
  * `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_flush(struct rmq_producer *producer,
                               int64_t timeout_ms,
@@ -1219,9 +1447,6 @@ rmq_status rmq_producer_flush(struct rmq_producer *producer,
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_TIMEOUT` (a callback did not return), `RMQ_E_INVALID`, `RMQ_E_HANDLE`,
  * `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
- *
- * # Safety
- * As the parameters say.
  */
 rmq_status rmq_producer_close(struct rmq_producer *producer,
                               int64_t timeout_ms,
@@ -1235,6 +1460,249 @@ rmq_status rmq_producer_close(struct rmq_producer *producer,
  * nothing is done to what belongs to the parent.
  */
 void rmq_producer_free(struct rmq_producer *producer);
+
+/**
+ * The topic of a message.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if
+ * `message` is NULL or was freed.
+ */
+const char *rmq_received_topic(const struct rmq_received *message);
+
+/**
+ * The body of a message: any bytes, NUL among them.
+ *
+ * @param message A message, or NULL.
+ * @return The first byte, which lives as long as the message, not to be freed; NULL if `message`
+ * is NULL or was freed. A body of no bytes has an address that must not be read.
+ */
+const void *rmq_received_body(const struct rmq_received *message);
+
+/**
+ * How many bytes the body of a message has.
+ *
+ * @param message A message, or NULL.
+ * @return The length; 0 if `message` is NULL or was freed.
+ */
+size_t rmq_received_body_len(const struct rmq_received *message);
+
+/**
+ * The unique id of a message: what `rmq_send_result_msg_id` told its sender.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if
+ * `message` is NULL or was freed.
+ */
+const char *rmq_received_msg_id(const struct rmq_received *message);
+
+/**
+ * The id that says where a message is stored.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if
+ * `message` is NULL or was freed.
+ */
+const char *rmq_received_offset_msg_id(const struct rmq_received *message);
+
+/**
+ * The tag of a message.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if there is
+ * none, or `message` is NULL or was freed.
+ */
+const char *rmq_received_tag(const struct rmq_received *message);
+
+/**
+ * The keys of a message, with spaces between them.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if there is
+ * none, or `message` is NULL or was freed.
+ */
+const char *rmq_received_keys(const struct rmq_received *message);
+
+/**
+ * A property of a message.
+ *
+ * @param message A message, or NULL.
+ * @param name A NUL-terminated name of 1 to 4,096 bytes.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if there is
+ * no such property, or `name` is none, or `message` is NULL or was freed.
+ */
+const char *rmq_received_property(const struct rmq_received *message, const char *name);
+
+/**
+ * How many properties a message has.
+ *
+ * @param message A message, or NULL.
+ * @return The number; 0 if `message` is NULL or was freed.
+ */
+size_t rmq_received_property_count(const struct rmq_received *message);
+
+/**
+ * The name of a property of a message.
+ *
+ * @param message A message, or NULL.
+ * @param index From 0 to less than `rmq_received_property_count`.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if there is
+ * no property of that index, or `message` is NULL or was freed.
+ */
+const char *rmq_received_property_name(const struct rmq_received *message, size_t index);
+
+/**
+ * The queue that a message is in.
+ *
+ * @param message A message, or NULL.
+ * @return The value; -1 if `message` is NULL or was freed.
+ */
+int32_t rmq_received_queue_id(const struct rmq_received *message);
+
+/**
+ * The offset of a message in its queue.
+ *
+ * @param message A message, or NULL.
+ * @return The value; -1 if `message` is NULL or was freed.
+ */
+int64_t rmq_received_queue_offset(const struct rmq_received *message);
+
+/**
+ * When a message was made, ms since the epoch.
+ *
+ * @param message A message, or NULL.
+ * @return The value; -1 if `message` is NULL or was freed.
+ */
+int64_t rmq_received_born_timestamp_ms(const struct rmq_received *message);
+
+/**
+ * When a message was stored, ms since the epoch.
+ *
+ * @param message A message, or NULL.
+ * @return The value; -1 if `message` is NULL or was freed.
+ */
+int64_t rmq_received_store_timestamp_ms(const struct rmq_received *message);
+
+/**
+ * How often a message has come before and was not consumed.
+ *
+ * @param message A message, or NULL.
+ * @return The value; -1 if `message` is NULL or was freed.
+ */
+int32_t rmq_received_reconsume_times(const struct rmq_received *message);
+
+/**
+ * Frees a message that a function stored for the caller. What a callback is given is not to be
+ * freed by it.
+ *
+ * @param message A message; NULL, or one that was freed, is left alone.
+ */
+void rmq_received_free(struct rmq_received *message);
+
+/**
+ * Sends a message and waits for the message that a consumer answers with; see
+ * `rmq_message_new_reply`.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's. Its queue and sharding key do not count.
+ * @param timeout_ms How long sending and answer may take together; -1 for as long as it takes.
+ * @param out Where to store the reply, which the caller frees; NULL if it is not wanted. Written
+ * on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_TIMEOUT` when nobody answered in time; else as `rmq_producer_send`.
+ */
+rmq_status rmq_producer_request(struct rmq_producer *producer,
+                                const struct rmq_message *message,
+                                int64_t timeout_ms,
+                                struct rmq_received **out,
+                                struct rmq_error **error);
+
+/**
+ * Makes the message that answers a request. Any producer of the cluster sends it, with any of the
+ * functions that send.
+ *
+ * @param request A message that was received and waits for an answer.
+ * @param body The body: any bytes, NUL among them; copied. NULL if `body_len` is 0.
+ * @param body_len Bytes of the body.
+ * @param out Where to store the message, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (the message waits for no answer), `RMQ_E_LIMIT`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_message_new_reply(const struct rmq_received *request,
+                                 const void *body,
+                                 size_t body_len,
+                                 struct rmq_message **out,
+                                 struct rmq_error **error);
+
+/**
+ * Takes back a message that was sent with a time and is not delivered yet. A success says that the
+ * broker has noted it; what is due meanwhile may still come.
+ *
+ * @param producer A producer.
+ * @param topic The topic of the message: a NUL-terminated name of 1 to 4,096 bytes.
+ * @param recall_handle What `rmq_send_result_recall_handle` told: 1 to 4,096 bytes.
+ * @param msg_id Where to store the id of the message, which the caller frees; NULL if it is not
+ * wanted. Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_INVALID` for what is no handle of a message of this topic;
+ * `RMQ_E_BROKER` when the broker does not recall, or the time is over; else as
+ * `rmq_producer_send`.
+ */
+rmq_status rmq_producer_recall(struct rmq_producer *producer,
+                               const char *topic,
+                               const char *recall_handle,
+                               struct rmq_text **msg_id,
+                               struct rmq_error **error);
+
+/**
+ * The queues that messages of a topic can be sent to, in the order that sharding keys choose from.
+ *
+ * @param producer A producer.
+ * @param topic A NUL-terminated name of 1 to 4,096 bytes.
+ * @param out Where to store the queues, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_NOT_FOUND` when no nameserver knows the topic; else as
+ * `rmq_producer_send`.
+ */
+rmq_status rmq_producer_queues(struct rmq_producer *producer,
+                               const char *topic,
+                               struct rmq_queues **out,
+                               struct rmq_error **error);
+
+/**
+ * How many queues there are.
+ *
+ * @param queues Queues, or NULL.
+ * @return The number; 0 if `queues` is NULL or was freed.
+ */
+size_t rmq_queues_count(const struct rmq_queues *queues);
+
+/**
+ * The broker of a queue.
+ *
+ * @param queues Queues, or NULL.
+ * @param index From 0 to less than `rmq_queues_count`.
+ * @return NUL-terminated text that lives until the queues are freed, not to be freed; NULL if
+ * there is none of that index, or `queues` is NULL or was freed.
+ */
+const char *rmq_queues_broker_name(const struct rmq_queues *queues, size_t index);
+
+/**
+ * The number of a queue at its broker.
+ *
+ * @param queues Queues, or NULL.
+ * @param index From 0 to less than `rmq_queues_count`.
+ * @return The number; -1 if there is none of that index, or `queues` is NULL or was freed.
+ */
+int32_t rmq_queues_queue_id(const struct rmq_queues *queues, size_t index);
+
+/**
+ * Frees queues and their texts.
+ *
+ * @param queues Queues that a function stored; NULL, or some that were freed, are left alone.
+ */
+void rmq_queues_free(struct rmq_queues *queues);
 
 /**
  * How safely the message is stored: one of the `RMQ_SEND_` numbers.
@@ -1310,6 +1778,115 @@ void rmq_send_result_free(struct rmq_send_result *result);
  * free it.
  */
 const char *rmq_status_name(rmq_status status);
+
+/**
+ * The bytes of a text.
+ *
+ * @param text A text, or NULL.
+ * @return UTF-8 with a NUL at the end that lives until the text is freed, not to be freed; NULL if
+ * `text` is NULL or was freed.
+ */
+const char *rmq_text_data(const struct rmq_text *text);
+
+/**
+ * How many bytes a text has, without the NUL.
+ *
+ * @param text A text, or NULL.
+ * @return The length; 0 if `text` is NULL or was freed.
+ */
+size_t rmq_text_len(const struct rmq_text *text);
+
+/**
+ * Frees a text.
+ *
+ * @param text A text; NULL, or one that was freed, is left alone.
+ */
+void rmq_text_free(struct rmq_text *text);
+
+/**
+ * Starts a producer whose group answers for its transactions.
+ *
+ * @param config As for `rmq_producer_start`. Only read.
+ * @param check Is asked how a transaction ended when a broker does not know; it may be called on
+ * several threads at once.
+ * @param user_data Handed to the callback as it is.
+ * @param destroy NULL, or what is called once, on any thread, when `check` will not be called any
+ * more: after the producer was freed and the last call of `check` has ended. It is called also
+ * when this call fails.
+ * @param out Where to store the producer; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_start`; `RMQ_E_INVALID` if `check` is NULL.
+ */
+rmq_status rmq_producer_start_with_checker(const struct rmq_config *config,
+                                           rmq_transaction_check_cb check,
+                                           void *user_data,
+                                           rmq_destroy_cb destroy,
+                                           struct rmq_producer **out,
+                                           struct rmq_error **error);
+
+/**
+ * Sends a half message, has `execute` do the program's part, and tells the broker what that
+ * answered: the message is delivered after a commit. When it is unknown, or the broker does not
+ * hear of it, the broker asks the checker of a producer of this group.
+ *
+ * A half message that was stored, but less safely than asked for, is rolled back without
+ * executing. Delays, queues and sharding keys of the message do not count.
+ *
+ * @param producer A producer, best one with a checker.
+ * @param message A message, which stays the caller's.
+ * @param timeout_ms How long the sending may take; -1 for the producer's "sendMsgTimeout".
+ * @param execute Called once if the half message was stored, else not at all.
+ * @param user_data Handed to the callback as it is.
+ * @param state Where to store how the transaction ended, a `RMQ_TRANSACTION_` number; NULL if it
+ * is not wanted. Written on success only.
+ * @param out Where to store the result of the sending, which the caller frees; NULL if it is not
+ * wanted. Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK` whatever `execute` answered; else as `rmq_producer_send`, and `execute` was not
+ * called.
+ */
+rmq_status rmq_producer_send_in_transaction(struct rmq_producer *producer,
+                                            const struct rmq_message *message,
+                                            int64_t timeout_ms,
+                                            rmq_transaction_execute_cb execute,
+                                            void *user_data,
+                                            int32_t *state,
+                                            struct rmq_send_result **out,
+                                            struct rmq_error **error);
+
+/**
+ * Sends a half message, for programs that do their part and then call
+ * `rmq_producer_end_transaction`. Until then, or a broker's question, nobody receives it.
+ *
+ * @param producer A producer, best one with a checker.
+ * @param message A message, which stays the caller's.
+ * @param timeout_ms How long the sending may take; -1 for the producer's "sendMsgTimeout".
+ * @param out Where to store the result, which the caller frees; written on success only. Other
+ * than `RMQ_SEND_OK` it was stored less safely than asked for and is to be rolled back.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_send`; `RMQ_E_INVALID` if `out` is NULL.
+ */
+rmq_status rmq_producer_send_half(struct rmq_producer *producer,
+                                  const struct rmq_message *message,
+                                  int64_t timeout_ms,
+                                  struct rmq_send_result **out,
+                                  struct rmq_error **error);
+
+/**
+ * Tells the broker how the transaction of a half message ended. Never waits: if the broker does
+ * not hear of it, it asks the checker.
+ *
+ * @param producer A producer of the group that sent the half message.
+ * @param sent What `rmq_producer_send_half` stored, which stays the caller's.
+ * @param state One of the `RMQ_TRANSACTION_` numbers.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (another number), `RMQ_E_NOT_FOUND` (the broker is not known),
+ * `RMQ_E_BUSY`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_producer_end_transaction(struct rmq_producer *producer,
+                                        const struct rmq_send_result *sent,
+                                        int32_t state,
+                                        struct rmq_error **error);
 
 /**
  * The version of the library, for example "0.1.0".

@@ -6,8 +6,9 @@ use crate::argument;
 use crate::boundary::{Out, call_waiting, guard};
 use crate::config::{self, rmq_config};
 use crate::error::rmq_error;
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use crate::status::rmq_status;
+use crate::text::{self, rmq_text};
 use rmq_core::embed::{Broker, Storage, broker_config};
 
 /// A running broker. Any thread may use it at any time; it is freed by `rmq_broker_free`.
@@ -24,7 +25,7 @@ struct Server {
 
 impl Object for Server {
     type C = rmq_broker;
-    const KIND: u64 = 4;
+    const KIND: Kind = Kind::Broker;
     const NAME: &'static str = "rmq_broker";
 }
 
@@ -116,6 +117,35 @@ pub extern "C" fn rmq_broker_port(broker: *const rmq_broker) -> u16 {
         let server = handle::get::<Server>(broker).ok();
         server.map_or(0, |server| server.inner.address().port())
     })
+}
+
+/// A broker's figures: how much was stored and read, how fast, how full the disk is.
+///
+/// @param broker A broker, closed or not.
+/// @param out Where to store a JSON object of texts, with the names of `mqadmin brokerStatus`
+/// ("putMessageTimesTotal", "putTps", "commitLogMaxOffset" and so on), which the caller frees;
+/// written on success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_broker_stats_json(
+    broker: *const rmq_broker,
+    out: *mut *mut rmq_text,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let body = || {
+        let server = handle::get::<Server>(broker)?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: the caller vouches for the place.
+        unsafe { out.set(text::issue(server.inner.stats_json())) };
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { call_waiting(error, body) }
 }
 
 /// Stops a broker in order: nothing that was received is lost, nameservers are told, its threads

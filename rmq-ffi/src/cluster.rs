@@ -8,8 +8,9 @@ use crate::argument;
 use crate::boundary::{Out, call_waiting, guard};
 use crate::config::{self, rmq_config};
 use crate::error::{Fault, rmq_error};
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use crate::status::{RMQ_E_CLOSED, rmq_status};
+use crate::text::{self, rmq_text};
 use rmq_core::embed::{Cluster, ClusterOptions};
 
 /// A running cluster: nameservers and brokers, each at a loopback address of its own, that can be
@@ -31,7 +32,7 @@ struct Members {
 
 impl Object for Members {
     type C = rmq_cluster;
-    const KIND: u64 = 5;
+    const KIND: Kind = Kind::Cluster;
     const NAME: &'static str = "rmq_cluster";
 }
 
@@ -224,6 +225,36 @@ pub unsafe extern "C" fn rmq_cluster_is_running(
     };
     // SAFETY: the caller vouches for its arguments.
     unsafe { with_member(cluster, member, error, act) }
+}
+
+/// How the members do.
+///
+/// @param cluster A cluster that is not closed.
+/// @param out Where to store a JSON list, which the caller frees; for each member "name", "role"
+/// (NAMESERVER, MASTER, SLAVE), "address", "folder", "running", "paused", for brokers that run
+/// "logEnd", and for masters "slaves", each with "name", "gapBytes" and "inSync". Written on
+/// success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+/// `RMQ_E_WOULD_DEADLOCK`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_cluster_status_json(
+    cluster: *const rmq_cluster,
+    out: *mut *mut rmq_text,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let act = |cluster: &Cluster| {
+        let out = Out::new(out, "out")?;
+        // SAFETY: the caller vouches for the place.
+        unsafe { out.set(text::issue(cluster.status_json())) };
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { with(cluster, error, act) }
 }
 
 /// Ends a member as a crash would: nothing is flushed, answered or unregistered; its connections

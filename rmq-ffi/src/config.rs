@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::argument;
 use crate::boundary::{Out, call, guard};
 use crate::error::{Fault, rmq_error};
-use crate::handle::{self, Object};
+use crate::handle::{self, Kind, Object};
 use crate::status::{RMQ_E_HANDLE, RMQ_E_NOT_FOUND, rmq_status};
 use rmq_core::embed::{Error, Properties};
 
@@ -25,7 +25,7 @@ struct Config(Mutex<Properties>);
 
 impl Object for Config {
     type C = rmq_config;
-    const KIND: u64 = 2;
+    const KIND: Kind = Kind::Config;
     const NAME: &'static str = "rmq_config";
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char};
 
 use crate::boundary::guard;
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use crate::status::{
     RMQ_E_CLOSED, RMQ_E_FORKED, RMQ_E_HANDLE, RMQ_E_INTERNAL, RMQ_E_INVALID, RMQ_E_LIMIT, of_kind,
     rmq_status,
@@ -26,7 +26,7 @@ pub(crate) struct Fault {
 
 impl Object for Fault {
     type C = rmq_error;
-    const KIND: u64 = 1;
+    const KIND: Kind = Kind::Error;
     const NAME: &'static str = "rmq_error";
 }
 

@@ -21,16 +21,37 @@ compile_error!("a handle is a number of 64 bits");
 
 /// A number is, from the top: the process (Linux has process ids below 2^22), the type, a count.
 const PROCESS_SHIFT: u32 = 42;
-const KIND_SHIFT: u32 = 38;
-const KIND_MASK: u64 = 0xf;
+const KIND_SHIFT: u32 = 37;
+const KIND_MASK: u64 = 0x1f;
 const COUNT_MASK: u64 = (1 << KIND_SHIFT) - 1;
+
+/// The types of handles, at most 31.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Error = 1,
+    Config,
+    NameServer,
+    Broker,
+    Cluster,
+    Message,
+    SendResult,
+    Producer,
+    Text,
+    Received,
+    Queues,
+    Admin,
+    #[cfg(test)]
+    One,
+    #[cfg(test)]
+    Other,
+}
 
 /// What a handle can stand for.
 pub(crate) trait Object: Any + Send + Sync {
     /// The type that C sees.
     type C;
-    /// Its number, from 1 to 15.
-    const KIND: u64;
+    /// What tells its handles from those of other types.
+    const KIND: Kind;
     /// Its name in C.
     const NAME: &'static str;
 }
@@ -88,7 +109,7 @@ fn kind_of(number: u64) -> u64 {
 pub(crate) fn issue<T: Object>(object: T) -> *mut T::C {
     let table = table();
     let count = table.next.fetch_add(1, Ordering::Relaxed) & COUNT_MASK;
-    let number = u64::from(table.process) << PROCESS_SHIFT | T::KIND << KIND_SHIFT | count;
+    let number = u64::from(table.process) << PROCESS_SHIFT | (T::KIND as u64) << KIND_SHIFT | count;
     let mut live = table.live.write().unwrap_or_else(PoisonError::into_inner);
     live.insert(number, Arc::new(object));
     ptr::without_provenance_mut(number as usize)
@@ -101,7 +122,7 @@ pub(crate) fn get<T: Object>(handle: *const T::C) -> Result<Arc<T>, Fault> {
     if handle.is_null() {
         return Err(Fault::new(RMQ_E_HANDLE, format!("the {} is NULL", T::NAME)));
     }
-    if kind_of(number) == T::KIND && process_of(number) != u64::from(table.process) {
+    if kind_of(number) == T::KIND as u64 && process_of(number) != u64::from(table.process) {
         let why = format!("the {} belongs to the parent of this process", T::NAME);
         return Err(Fault::new(RMQ_E_FORKED, why));
     }
@@ -117,7 +138,7 @@ pub(crate) fn get<T: Object>(handle: *const T::C) -> Result<Arc<T>, Fault> {
 /// handle is not a live one of this process, which is never an error.
 pub(crate) fn take<T: Object>(handle: *const T::C) -> Option<Arc<T>> {
     let number = handle.addr() as u64;
-    if kind_of(number) != T::KIND {
+    if kind_of(number) != T::KIND as u64 {
         return None;
     }
     let table = table();
@@ -175,13 +196,13 @@ mod tests {
 
     impl Object for One {
         type C = u8;
-        const KIND: u64 = 14;
+        const KIND: Kind = Kind::One;
         const NAME: &'static str = "one";
     }
 
     impl Object for Other {
         type C = u16;
-        const KIND: u64 = 15;
+        const KIND: Kind = Kind::Other;
         const NAME: &'static str = "other";
     }
 

@@ -11,6 +11,7 @@
     reason = "a type that C sees is never looked into"
 )]
 
+mod admin;
 mod argument;
 mod boundary;
 mod broker;
@@ -22,10 +23,15 @@ mod log;
 mod message;
 mod namesrv;
 mod producer;
+mod received;
+mod request;
 mod send_result;
 mod status;
+mod text;
+mod transaction;
 mod version;
 
+pub use admin::*;
 pub use broker::*;
 pub use cluster::*;
 pub use config::*;
@@ -34,6 +40,10 @@ pub use log::*;
 pub use message::*;
 pub use namesrv::*;
 pub use producer::*;
+pub use received::*;
+pub use request::*;
 pub use send_result::*;
 pub use status::*;
+pub use text::*;
+pub use transaction::*;
 pub use version::*;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::argument;
 use crate::boundary::{Out, call, guard};
 use crate::error::{Fault, rmq_error};
-use crate::handle::{self, Object};
+use crate::handle::{self, Kind, Object};
 use crate::status::rmq_status;
 use rmq_core::embed::{Message, MessageQueue, Target};
 
@@ -28,8 +28,17 @@ struct Held(Mutex<Outgoing>);
 
 impl Object for Held {
     type C = rmq_message;
-    const KIND: u64 = 6;
+    const KIND: Kind = Kind::Message;
     const NAME: &'static str = "rmq_message";
+}
+
+/// A handle for a message.
+pub(crate) fn held(message: Message) -> *mut rmq_message {
+    let outgoing = Outgoing {
+        message,
+        target: Target::Any,
+    };
+    handle::issue(Held(Mutex::new(outgoing)))
 }
 
 /// A copy of a message; the body is shared.
@@ -83,12 +92,8 @@ pub unsafe extern "C" fn rmq_message_new(
         let topic = unsafe { argument::name(topic, "topic") }?;
         // SAFETY: the caller vouches for its bytes.
         let body = unsafe { argument::bytes(body, body_len, "body") }?;
-        let outgoing = Outgoing {
-            message: Message::new(topic, body),
-            target: Target::Any,
-        };
         // SAFETY: the caller vouches for the place.
-        unsafe { out.set(handle::issue(Held(Mutex::new(outgoing)))) };
+        unsafe { out.set(held(Message::new(topic, body))) };
         Ok(())
     };
     // SAFETY: the caller vouches for `error`.

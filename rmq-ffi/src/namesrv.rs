@@ -6,7 +6,7 @@ use crate::argument;
 use crate::boundary::{Out, call_waiting, guard};
 use crate::config::{self, rmq_config};
 use crate::error::rmq_error;
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use crate::status::rmq_status;
 use rmq_core::embed::{NameServer, nameserver_config};
 
@@ -21,7 +21,7 @@ struct Server {
 
 impl Object for Server {
     type C = rmq_namesrv;
-    const KIND: u64 = 3;
+    const KIND: Kind = Kind::NameServer;
     const NAME: &'static str = "rmq_namesrv";
 }
 

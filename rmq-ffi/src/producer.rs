@@ -6,7 +6,7 @@ use crate::argument;
 use crate::boundary::{Out, call, call_waiting, guard, in_new_callback};
 use crate::config::{self, rmq_config};
 use crate::error::{Fault, rmq_error};
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use crate::message::{Outgoing, copy, rmq_message};
 use crate::send_result::{Sent, rmq_send_result};
 use crate::status::rmq_status;
@@ -21,15 +21,22 @@ const BATCH_MAX: usize = 65_536;
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct rmq_producer;
 
-struct Sender {
-    inner: Producer,
+pub(crate) struct Sender {
+    pub(crate) inner: Producer,
     client_id: CString,
 }
 
 impl Object for Sender {
     type C = rmq_producer;
-    const KIND: u64 = 8;
+    const KIND: Kind = Kind::Producer;
     const NAME: &'static str = "rmq_producer";
+}
+
+impl Sender {
+    pub(crate) fn new(inner: Producer) -> Self {
+        let client_id = c_text(inner.client_id());
+        Self { inner, client_id }
+    }
 }
 
 /// Takes the outcome of an asynchronous send. It is called exactly once for each send that was
@@ -67,7 +74,11 @@ impl Completion {
     }
 }
 
-fn options(outgoing: Outgoing, timeout_ms: i64) -> Result<(Message, SendOptions), Fault> {
+/// A message with its options.
+pub(crate) fn options(
+    outgoing: Outgoing,
+    timeout_ms: i64,
+) -> Result<(Message, SendOptions), Fault> {
     let timeout = argument::timeout(timeout_ms)?;
     let options = SendOptions {
         target: outgoing.target,
@@ -101,9 +112,8 @@ pub unsafe extern "C" fn rmq_producer_start(
     let body = || {
         let out = Out::new(out, "out")?;
         let inner = Producer::start(producer_options(&config::keys(config)?)?)?;
-        let client_id = c_text(inner.client_id());
         // SAFETY: the caller vouches for the place.
-        unsafe { out.set(handle::issue(Sender { inner, client_id })) };
+        unsafe { out.set(handle::issue(Sender::new(inner))) };
         Ok(())
     };
     // SAFETY: the caller vouches for `error`.
@@ -166,7 +176,7 @@ pub unsafe extern "C" fn rmq_producer_send(
 ///
 /// # Safety
 /// `out` is NULL or can be written.
-unsafe fn store(out: *mut *mut rmq_send_result, sent: SendResult) {
+pub(crate) unsafe fn store(out: *mut *mut rmq_send_result, sent: SendResult) {
     if let Ok(out) = Out::new(out, "out") {
         // SAFETY: the caller vouches for the place.
         unsafe { out.set(handle::issue(Sent::from(sent))) };

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use crate::boundary::guard;
-use crate::handle::{self, Object, c_text};
+use crate::handle::{self, Kind, Object, c_text};
 use rmq_core::embed::{SendResult, SendStatus};
 
 /// Stored as safely as the broker promises.
@@ -27,11 +27,13 @@ pub(crate) struct Sent {
     queue_id: i32,
     queue_offset: i64,
     recall_handle: Option<CString>,
+    /// As the producer gave it.
+    pub(crate) given: SendResult,
 }
 
 impl Object for Sent {
     type C = rmq_send_result;
-    const KIND: u64 = 7;
+    const KIND: Kind = Kind::SendResult;
     const NAME: &'static str = "rmq_send_result";
 }
 
@@ -44,12 +46,13 @@ impl From<SendResult> for Sent {
                 SendStatus::FlushSlaveTimeout => RMQ_SEND_FLUSH_SLAVE_TIMEOUT,
                 SendStatus::SlaveNotAvailable => RMQ_SEND_SLAVE_NOT_AVAILABLE,
             },
-            msg_id: c_text(result.msg_id),
-            offset_msg_id: c_text(result.offset_msg_id),
-            broker_name: c_text(result.queue.broker_name),
+            msg_id: c_text(result.msg_id.as_str()),
+            offset_msg_id: c_text(result.offset_msg_id.as_str()),
+            broker_name: c_text(result.queue.broker_name.as_str()),
             queue_id: result.queue.queue_id,
             queue_offset: result.queue_offset,
-            recall_handle: result.recall_handle.map(c_text),
+            recall_handle: result.recall_handle.as_deref().map(c_text),
+            given: result,
         }
     }
 }

@@ -3,6 +3,26 @@
 use std::fs;
 use std::path::Path;
 
+/// Leaves out the sections that Rust wants of unsafe functions: the rules at the top of the header
+/// say the same once.
+fn without_rust_terms(header: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut in_section = false;
+    for line in header.lines() {
+        if line.trim() == "* # Safety" {
+            in_section = true;
+            while kept.last().is_some_and(|last| last.trim() == "*") {
+                kept.pop();
+            }
+        }
+        in_section &= line.trim() != "*/";
+        if !in_section {
+            kept.push(line);
+        }
+    }
+    kept.join("\n") + "\n"
+}
+
 #[test]
 fn header_is_up_to_date() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -11,7 +31,7 @@ fn header_is_up_to_date() {
     cbindgen::generate_with_config(package, config)
         .unwrap()
         .write(&mut generated);
-    let generated = String::from_utf8(generated).unwrap();
+    let generated = without_rust_terms(&String::from_utf8(generated).unwrap());
     assert!(
         generated.contains("rmq_version("),
         "cbindgen found no functions:\n{generated}"

@@ -1,5 +1,6 @@
 //! A broker: what is started in which order, and how it stops.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -309,6 +310,12 @@ impl Broker {
     #[must_use]
     pub fn name(&self) -> String {
         self.shared.config().broker_name.clone()
+    }
+
+    /// Its figures, as GET_BROKER_RUNTIME_INFO tells them.
+    #[must_use]
+    pub fn figures(&self) -> BTreeMap<String, String> {
+        super::processors::admin::figures(&self.shared)
     }
 
     /// How replication does.

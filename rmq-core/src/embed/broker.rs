@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::Result;
 use crate::broker;
 use crate::config::BrokerConfig;
+use crate::protocol::json::{self, Flavour};
 
 /// A running broker. Usable from any thread; dropping it kills it, as a crash would.
 #[derive(Debug)]
@@ -32,6 +33,13 @@ impl Broker {
     #[must_use]
     pub fn name(&self) -> String {
         self.inner.name()
+    }
+
+    /// Its figures as a JSON object of texts, with the names of `mqadmin brokerStatus`:
+    /// `putMessageTimesTotal`, `putTps`, `commitLogMaxOffset` and so on.
+    #[must_use]
+    pub fn stats_json(&self) -> String {
+        json::to_text(&self.inner.figures(), Flavour::Standard)
     }
 
     /// Stops it cleanly within `deadline`: nothing that was received is lost. A second call does

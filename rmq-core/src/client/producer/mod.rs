@@ -4,6 +4,7 @@ mod core;
 mod latency;
 mod options;
 mod prepare;
+mod recall;
 mod request;
 mod retry;
 mod select;

@@ -226,6 +226,14 @@ impl Cluster {
         members.map(|one| status::of(one, &self.members)).collect()
     }
 
+    /// [`members`](Self::members) as a JSON list: for each `name`, `role` (`NAMESERVER`, `MASTER`,
+    /// `SLAVE`), `address`, `folder`, `running`, `paused`; for brokers that run `logEnd` too, and
+    /// for masters `slaves`, each with `name`, `gapBytes` and `inSync`.
+    #[must_use]
+    pub fn status_json(&self) -> String {
+        status::to_json(&self.members())
+    }
+
     /// Ends a member as a crash would: nothing is flushed, answered or unregistered; its
     /// connections break. What its system had in memory stays, as it does when a process dies.
     /// A member that does not run is left as it is.

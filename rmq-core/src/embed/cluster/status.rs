@@ -9,6 +9,7 @@ use super::member::Member;
 use super::options::Role;
 use crate::broker::ReplicationStatus;
 use crate::ha::SlaveState;
+use crate::protocol::json::{self, Flavour, Json};
 
 /// How a member does.
 #[derive(Clone, Debug)]
@@ -90,4 +91,39 @@ fn replication(member: &Member, members: &[Arc<Member>]) -> Option<Replication> 
         slaves,
         state,
     })
+}
+
+/// How members do, as JSON.
+pub(super) fn to_json(members: &[MemberStatus]) -> String {
+    let members = Json::Array(members.iter().map(member_json).collect());
+    json::to_text(&members, Flavour::Standard)
+}
+
+fn member_json(member: &MemberStatus) -> Json {
+    let text = |text: &str| Json::String(text.to_owned());
+    let role = match member.role {
+        Role::Nameserver(_) => "NAMESERVER",
+        Role::Broker { id: 0, .. } => "MASTER",
+        Role::Broker { .. } => "SLAVE",
+    };
+    let mut pairs = vec![
+        (text("name"), text(&member.name)),
+        (text("role"), text(role)),
+        (text("address"), text(&member.address.to_string())),
+        (text("folder"), text(&member.folder.to_string_lossy())),
+        (text("running"), Json::Bool(member.running)),
+        (text("paused"), Json::Bool(member.paused)),
+    ];
+    if let Some(replication) = &member.replication {
+        pairs.push((text("logEnd"), Json::Int(replication.log_end)));
+        let slaves = replication.slaves.iter().map(|slave| {
+            Json::Object(vec![
+                (text("name"), text(&slave.member)),
+                (text("gapBytes"), Json::Int(slave.gap_bytes)),
+                (text("inSync"), Json::Bool(slave.in_sync)),
+            ])
+        });
+        pairs.push((text("slaves"), Json::Array(slaves.collect())));
+    }
+    Json::Object(pairs)
 }

@@ -11,6 +11,7 @@ mod stats;
 pub(crate) use group::create_by_pull;
 pub(crate) use relay::consume_directly;
 pub(crate) use reset::reset;
+pub(crate) use stats::figures;
 
 use super::{replication, topic, unsupported};
 use crate::broker::control::Context;

@@ -25,6 +25,12 @@ use crate::protocol::version;
 use crate::store::{Queue, Replication};
 
 pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
+    let table = figures(shared);
+    Ok(Some(success(request).with_body(KvTable { table }.encode())))
+}
+
+/// The rows of the runtime information.
+pub(crate) fn figures(shared: &Shared) -> BTreeMap<String, String> {
     let mut table = BTreeMap::new();
     counters(shared, &mut table);
     storage(shared, &mut table);
@@ -60,7 +66,7 @@ pub(super) fn runtime_info(shared: &Arc<Shared>, request: &Command) -> Answer {
         put(row, value.to_string());
     }
     put("controlThreadQueueSize", shared.control.len().to_string());
-    Ok(Some(success(request).with_body(KvTable { table }.encode())))
+    table
 }
 
 /// How far the timer is behind, in seconds and in messages that it has not looked at, and how many

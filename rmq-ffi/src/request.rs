@@ -1,0 +1,227 @@
+//! Request-reply, recalls, and the queues of a topic.
+
+use std::ffi::{CString, c_char, c_void};
+
+use crate::argument;
+use crate::boundary::{Out, call, call_waiting, guard};
+use crate::error::rmq_error;
+use crate::handle::{self, Kind, Object, c_text};
+use crate::message::{copy, held, rmq_message};
+use crate::producer::{Sender, rmq_producer};
+use crate::received::{Received, rmq_received};
+use crate::status::rmq_status;
+use crate::text::{self, rmq_text};
+use rmq_core::embed::{Message, reply_to};
+
+/// Sends a message and waits for the message that a consumer answers with; see
+/// `rmq_message_new_reply`.
+///
+/// @param producer A producer.
+/// @param message A message, which stays the caller's. Its queue and sharding key do not count.
+/// @param timeout_ms How long sending and answer may take together; -1 for as long as it takes.
+/// @param out Where to store the reply, which the caller frees; NULL if it is not wanted. Written
+/// on success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`; `RMQ_E_TIMEOUT` when nobody answered in time; else as `rmq_producer_send`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_producer_request(
+    producer: *mut rmq_producer,
+    message: *const rmq_message,
+    timeout_ms: i64,
+    out: *mut *mut rmq_received,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let body = || {
+        let sender = handle::get::<Sender>(producer)?;
+        let timeout = argument::timeout(timeout_ms)?;
+        let reply = sender.inner.request(copy(message)?.message, timeout)?;
+        if let Ok(out) = Out::new(out, "out") {
+            // SAFETY: the caller vouches for the place.
+            unsafe { out.set(handle::issue(Received::from(reply))) };
+        }
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { call_waiting(error, body) }
+}
+
+/// Makes the message that answers a request. Any producer of the cluster sends it, with any of the
+/// functions that send.
+///
+/// @param request A message that was received and waits for an answer.
+/// @param body The body: any bytes, NUL among them; copied. NULL if `body_len` is 0.
+/// @param body_len Bytes of the body.
+/// @param out Where to store the message, which the caller frees; written on success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`, `RMQ_E_INVALID` (the message waits for no answer), `RMQ_E_LIMIT`,
+/// `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_message_new_reply(
+    request: *const rmq_received,
+    body: *const c_void,
+    body_len: usize,
+    out: *mut *mut rmq_message,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let make = || {
+        let out = Out::new(out, "out")?;
+        let request = handle::get::<Received>(request)?;
+        // SAFETY: the caller vouches for its bytes.
+        let body = unsafe { argument::bytes(body, body_len, "body") }?;
+        let reply: Message = reply_to(&request.message, body)?;
+        // SAFETY: the caller vouches for the place.
+        unsafe { out.set(held(reply)) };
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { call(error, make) }
+}
+
+/// Takes back a message that was sent with a time and is not delivered yet. A success says that the
+/// broker has noted it; what is due meanwhile may still come.
+///
+/// @param producer A producer.
+/// @param topic The topic of the message: a NUL-terminated name of 1 to 4,096 bytes.
+/// @param recall_handle What `rmq_send_result_recall_handle` told: 1 to 4,096 bytes.
+/// @param msg_id Where to store the id of the message, which the caller frees; NULL if it is not
+/// wanted. Written on success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`; `RMQ_E_INVALID` for what is no handle of a message of this topic;
+/// `RMQ_E_BROKER` when the broker does not recall, or the time is over; else as
+/// `rmq_producer_send`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_producer_recall(
+    producer: *mut rmq_producer,
+    topic: *const c_char,
+    recall_handle: *const c_char,
+    msg_id: *mut *mut rmq_text,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let body = || {
+        let sender = handle::get::<Sender>(producer)?;
+        // SAFETY: the caller vouches for its text.
+        let topic = unsafe { argument::name(topic, "topic") }?;
+        // SAFETY: the same.
+        let recall_handle = unsafe { argument::name(recall_handle, "recall_handle") }?;
+        let recalled = sender.inner.recall(&topic, &recall_handle)?;
+        if let Ok(msg_id) = Out::new(msg_id, "msg_id") {
+            // SAFETY: the caller vouches for the place.
+            unsafe { msg_id.set(text::issue(recalled)) };
+        }
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { call_waiting(error, body) }
+}
+
+/// The queues of a topic. They do not change, so every thread may read them; who got them frees
+/// them.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub struct rmq_queues;
+
+pub(crate) struct Queues(pub(crate) Vec<(CString, i32)>);
+
+impl Object for Queues {
+    type C = rmq_queues;
+    const KIND: Kind = Kind::Queues;
+    const NAME: &'static str = "rmq_queues";
+}
+
+/// The queues that messages of a topic can be sent to, in the order that sharding keys choose from.
+///
+/// @param producer A producer.
+/// @param topic A NUL-terminated name of 1 to 4,096 bytes.
+/// @param out Where to store the queues, which the caller frees; written on success only.
+/// @param error NULL, or where to store an error (NULL after success) that the caller frees.
+/// @return `RMQ_OK`; `RMQ_E_NOT_FOUND` when no nameserver knows the topic; else as
+/// `rmq_producer_send`.
+///
+/// # Safety
+/// As the parameters say.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmq_producer_queues(
+    producer: *mut rmq_producer,
+    topic: *const c_char,
+    out: *mut *mut rmq_queues,
+    error: *mut *mut rmq_error,
+) -> rmq_status {
+    let body = || {
+        let sender = handle::get::<Sender>(producer)?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: the caller vouches for its text.
+        let topic = unsafe { argument::name(topic, "topic") }?;
+        let queues = sender.inner.queues(&topic)?.into_iter();
+        let queues = queues.map(|queue| (c_text(queue.broker_name), queue.queue_id));
+        // SAFETY: the caller vouches for the place.
+        unsafe { out.set(handle::issue(Queues(queues.collect()))) };
+        Ok(())
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { call_waiting(error, body) }
+}
+
+/// How many queues there are.
+///
+/// @param queues Queues, or NULL.
+/// @return The number; 0 if `queues` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_queues_count(queues: *const rmq_queues) -> usize {
+    guard(0, || {
+        handle::get::<Queues>(queues).map_or(0, |queues| queues.0.len())
+    })
+}
+
+/// The broker of a queue.
+///
+/// @param queues Queues, or NULL.
+/// @param index From 0 to less than `rmq_queues_count`.
+/// @return NUL-terminated text that lives until the queues are freed, not to be freed; NULL if
+/// there is none of that index, or `queues` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_queues_broker_name(queues: *const rmq_queues, index: usize) -> *const c_char {
+    guard(std::ptr::null(), || {
+        let queues = handle::get::<Queues>(queues).ok();
+        let name = queues.and_then(|queues| queues.0.get(index).map(|queue| queue.0.as_ptr()));
+        name.unwrap_or(std::ptr::null())
+    })
+}
+
+/// The number of a queue at its broker.
+///
+/// @param queues Queues, or NULL.
+/// @param index From 0 to less than `rmq_queues_count`.
+/// @return The number; -1 if there is none of that index, or `queues` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_queues_queue_id(queues: *const rmq_queues, index: usize) -> i32 {
+    guard(-1, || {
+        let queues = handle::get::<Queues>(queues).ok();
+        queues
+            .and_then(|queues| queues.0.get(index).map(|queue| queue.1))
+            .unwrap_or(-1)
+    })
+}
+
+/// Frees queues and their texts.
+///
+/// @param queues Queues that a function stored; NULL, or some that were freed, are left alone.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_queues_free(queues: *mut rmq_queues) {
+    guard((), || drop(handle::take::<Queues>(queues)));
+}
