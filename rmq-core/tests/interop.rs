@@ -13,6 +13,8 @@
 mod apache;
 #[path = "interop/client.rs"]
 mod client;
+#[path = "interop/client_consumer.rs"]
+mod client_consumer;
 #[path = "support/log_files.rs"]
 mod log_files;
 #[path = "interop/metadata.rs"]

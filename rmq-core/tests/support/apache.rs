@@ -438,6 +438,9 @@ impl Namesrv {
         let port = self.port.to_string();
         let entries = [("listenPort", &*port), ("orderMessageEnable", "true")];
         write_config(&config, &entries.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        if self.maker == Maker::ApacheOld {
+            silence(&self.dir, "logback_namesrv.xml");
+        }
         let mut command = match self.maker {
             Maker::Rmq => rmq("mqnamesrv", env!("CARGO_BIN_EXE_mqnamesrv")),
             apache_s => apache(
@@ -461,6 +464,14 @@ impl Namesrv {
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+/// Writes the file that says what 4.9 is to log: it does not start without.
+fn silence(home: &Path, file: &str) {
+    let folder = home.join("conf");
+    fs::create_dir_all(&folder).expect("a folder for its configuration");
+    let quiet = "<configuration><root level=\"OFF\"/></configuration>";
+    fs::write(folder.join(file), quiet).expect("a file of its own");
 }
 
 /// Starts a server and waits for its boot line.
@@ -527,11 +538,7 @@ impl Broker {
         let config = self.dir.join("broker.conf");
         write_config(&config, &self.entries);
         if self.maker == Maker::ApacheOld {
-            // It does not start without.
-            let folder = self.dir.join("conf");
-            fs::create_dir_all(&folder).expect("a folder for its configuration");
-            let quiet = "<configuration><root level=\"OFF\"/></configuration>";
-            fs::write(folder.join("logback_broker.xml"), quiet).expect("a file of its own");
+            silence(&self.dir, "logback_broker.xml");
         }
         let mut command = match self.maker {
             Maker::Rmq => rmq("mqbroker", env!("CARGO_BIN_EXE_mqbroker")),

@@ -50,6 +50,11 @@ final class Line {
         return List.of();
     }
 
+    /** Has the broker divide queues, so that the consumer pops where it says so. */
+    static void pop(DefaultMQPushConsumer consumer) throws Exception {
+        throw new UnsupportedOperationException("pop of " + consumer.getConsumerGroup());
+    }
+
     static void broadcast(DefaultMQPushConsumer consumer) {
         consumer.setMessageModel(MessageModel.BROADCASTING);
     }

@@ -49,6 +49,18 @@ final class Line {
         return PopScenarios.all();
     }
 
+    /** Has the broker divide queues, so that the consumer pops where it says so. */
+    static void pop(DefaultMQPushConsumer consumer) throws Exception {
+        consumer.setClientRebalance(false);
+        consumer.setPopInvisibleTime(30_000);
+        consumer.setPopBatchNums(1);
+        // What fails comes again soon.
+        var own = consumer.getDefaultMQPushConsumerImpl();
+        var levels = own.getClass().getDeclaredField("popDelayLevel");
+        levels.setAccessible(true);
+        java.util.Arrays.fill((int[]) levels.get(own), 1);
+    }
+
     static void broadcast(DefaultMQPushConsumer consumer) {
         consumer.setMessageModel(MessageModel.BROADCASTING);
     }
