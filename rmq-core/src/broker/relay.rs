@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use crate::base::ErrorKind;
 use crate::broker::shared::Shared;
+use crate::protocol::message::properties::{self, PropertiesBuilder, PropertyError, names};
 use crate::protocol::message::record::{RecordLimits, StageOptions};
-use crate::store::{AppendBatch, AppendError, Queue};
+use crate::store::{AppendBatch, AppendError, LogSlice, Queue, Store};
 
 /// Messages moved with one take of the append lock.
 pub(crate) const BATCH_MAX: usize = 128;
 
 /// Bytes moved with one take of the append lock, but for a message that is longer.
-pub(crate) const BATCH_MAX_BYTES: usize = 512 * 1024;
+const BATCH_MAX_BYTES: usize = 512 * 1024;
 
 /// How the records are staged: what was taken once is not refused because a limit was lowered
 /// meanwhile.
@@ -22,6 +23,43 @@ pub(crate) fn stage_options(shared: &Shared) -> StageOptions {
         limits: RecordLimits::new(usize::MAX),
         ..shared.store.options().stage_options()
     }
+}
+
+/// The properties of a message for `queue_id` of `topic` while it waits: without those of
+/// `replaced`, and with one that says for how long.
+pub(crate) fn waiting_properties(
+    text: &[u8],
+    replaced: &[&str],
+    (name, value): (&str, &str),
+    (topic, queue_id): (&str, i32),
+) -> Result<Vec<u8>, PropertyError> {
+    let mut kept = Vec::with_capacity(text.len() + topic.len() + 64);
+    properties::remove_all(text, replaced, &mut kept);
+    let mut waiting = PropertiesBuilder::from_text(&kept);
+    waiting
+        .push(name, value)?
+        .push(names::REAL_TOPIC, topic)?
+        .push(names::REAL_QUEUE_ID, &queue_id.to_string())?;
+    Ok(waiting.into_bytes())
+}
+
+/// The records at these offsets of the log, as many of the first as make a batch; `None` for one
+/// that the log no longer has.
+pub(crate) fn read_batch(
+    store: &Store,
+    offsets: impl ExactSizeIterator<Item = i64>,
+) -> Vec<Option<LogSlice>> {
+    let mut records: Vec<Option<LogSlice>> = Vec::with_capacity(offsets.len());
+    let mut bytes = 0;
+    for offset in offsets {
+        let record = store.message_at(offset);
+        bytes += record.as_ref().map_or(0, LogSlice::len);
+        if bytes > BATCH_MAX_BYTES && !records.is_empty() {
+            break;
+        }
+        records.push(record);
+    }
+    records
 }
 
 /// What became of the messages that were to be moved.

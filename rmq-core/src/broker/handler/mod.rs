@@ -148,12 +148,8 @@ impl DataHandler {
         peer: SocketAddr,
         frame: &FrameRef<'_>,
     ) {
-        let command = match Command::decode(*frame) {
-            Ok(command) => command,
-            Err(error) => {
-                io.reject(conn, error.to_string(), frame.header);
-                return;
-            }
+        let Some(command) = decode(io, conn, frame) else {
+            return;
         };
         if command.is_response() {
             self.shared.calls.complete(conn, command);
@@ -390,4 +386,11 @@ impl Handler for DataHandler {
             || !shared.cold.is_empty();
         self.pending.is_empty() && !handed_over
     }
+}
+
+/// The command in a frame; a frame without one is rejected.
+fn decode(io: &mut Io<'_>, conn: ConnectionId, frame: &FrameRef<'_>) -> Option<Command> {
+    Command::decode(*frame)
+        .inspect_err(|error| io.reject(conn, error.to_string(), frame.header))
+        .ok()
 }

@@ -147,12 +147,8 @@ impl DataHandler {
         peer: SocketAddr,
         frame: &FrameRef<'_>,
     ) {
-        let command = match Command::decode(*frame) {
-            Ok(command) => command,
-            Err(error) => {
-                io.reject(conn, error.to_string(), frame.header);
-                return;
-            }
+        let Some(command) = super::decode(io, conn, frame) else {
+            return;
         };
         if let Err(NotStaged::Refused(refusal)) = self.recall(io, conn, peer, (&command, frame)) {
             self.answer(io, conn, &command, Err(refusal));

@@ -9,7 +9,7 @@ use super::levels::{Ends, Levels, Now, RETRY_MS};
 use super::message::DueMessage;
 use crate::base::thread;
 use crate::broker::names;
-use crate::broker::relay::{self, BATCH_MAX, BATCH_MAX_BYTES, Moved, Tidings};
+use crate::broker::relay::{self, BATCH_MAX, Moved, Tidings};
 use crate::broker::shared::Shared;
 use crate::protocol::message::record::StageOptions;
 use crate::store::{AppendBatch, Entry, LogSlice, Queue};
@@ -184,16 +184,8 @@ impl Deliverer {
     /// Appends the first `count` of the entries read, or as many as make a batch.
     fn deliver(&mut self, index: usize, count: usize) -> Moved {
         let shared = Arc::clone(&self.shared);
-        let mut records: Vec<Option<LogSlice>> = Vec::with_capacity(count);
-        let mut bytes = 0;
-        for entry in &self.entries[..count] {
-            let record = shared.store.message_at(entry.offset);
-            bytes += record.as_ref().map_or(0, LogSlice::len);
-            if bytes > BATCH_MAX_BYTES && !records.is_empty() {
-                break;
-            }
-            records.push(record);
-        }
+        let offsets = self.entries[..count].iter().map(|entry| entry.offset);
+        let records = relay::read_batch(&shared.store, offsets);
         let mut batch = AppendBatch::new(self.stage);
         // For each entry whether it is in the batch.
         let mut staged = Vec::with_capacity(records.len());

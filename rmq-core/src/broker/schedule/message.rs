@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use crate::broker::relay;
 use crate::protocol::filter::tag;
 use crate::protocol::message::properties::{self, PropertiesBuilder, PropertyError, names};
 use crate::protocol::message::record::{CheckLevel, Checked, NewRecord, RecordRef};
@@ -26,14 +27,8 @@ pub(crate) fn waiting_properties(
     topic: &str,
     queue_id: i32,
 ) -> Result<Vec<u8>, PropertyError> {
-    let mut kept = Vec::with_capacity(text.len() + topic.len() + 64);
-    properties::remove_all(text, &REPLACED, &mut kept);
-    let mut waiting = PropertiesBuilder::from_text(&kept);
-    waiting
-        .push(names::DELAY, &level.to_string())?
-        .push(names::REAL_TOPIC, topic)?
-        .push(names::REAL_QUEUE_ID, &queue_id.to_string())?;
-    Ok(waiting.into_bytes())
+    let wait = (names::DELAY, &*level.to_string());
+    relay::waiting_properties(text, &REPLACED, wait, (topic, queue_id))
 }
 
 /// A message that is due, as it goes to its own topic.

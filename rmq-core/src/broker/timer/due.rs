@@ -1,8 +1,7 @@
 //! When a message with a time is due, and whether it may wait so long: no clock, no store.
 
-use crate::protocol::message::properties::{
-    self, PropertiesBuilder, PropertyError, Scan, Scanned, names,
-};
+use crate::broker::relay;
+use crate::protocol::message::properties::{PropertyError, Scan, Scanned, names};
 
 /// Properties that a waiting message gets from the broker.
 const REPLACED: [&str; 4] = [
@@ -72,14 +71,8 @@ pub(crate) fn timed_properties(
     topic: &str,
     queue_id: i32,
 ) -> Result<Vec<u8>, PropertyError> {
-    let mut kept = Vec::with_capacity(text.len() + topic.len() + 64);
-    properties::remove_all(text, &REPLACED, &mut kept);
-    let mut waiting = PropertiesBuilder::from_text(&kept);
-    waiting
-        .push(names::TIMER_OUT_MS, &out_ms.to_string())?
-        .push(names::REAL_TOPIC, topic)?
-        .push(names::REAL_QUEUE_ID, &queue_id.to_string())?;
-    Ok(waiting.into_bytes())
+    let wait = (names::TIMER_OUT_MS, &*out_ms.to_string());
+    relay::waiting_properties(text, &REPLACED, wait, (topic, queue_id))
 }
 
 /// Whether a slot with so many messages takes no more. Between the limit and twice as many it
@@ -109,6 +102,7 @@ pub(crate) fn slot_ms(out_ms: i64, now_ms: i64, window_ticks: i64, tick_ms: i64)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::message::properties;
 
     const NOW_MS: i64 = 1_795_357_533_250;
     const LIMITS: DueLimits = DueLimits {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Deletion, Now, RETRY_MS, Round, Row, Running, StoreConfig, Timed, Worker};
 use crate::broker::names;
-use crate::broker::relay::{BATCH_MAX, BATCH_MAX_BYTES, Moved};
+use crate::broker::relay::{self, BATCH_MAX, Moved};
 use crate::broker::schedule::message::DueMessage;
 use crate::broker::shared::Shared;
 use crate::store::timer::{Linked, Unit, UnitKind};
@@ -128,16 +128,8 @@ impl Worker {
         now: Now,
     ) -> Moved {
         let shared = Arc::clone(&self.shared);
-        let mut slices: Vec<Option<LogSlice>> = Vec::with_capacity(rows.len());
-        let mut bytes = 0;
-        for row in rows {
-            let slice = shared.store.message_at(row.offset);
-            bytes += slice.as_ref().map_or(0, LogSlice::len);
-            if bytes > BATCH_MAX_BYTES && !slices.is_empty() {
-                break;
-            }
-            slices.push(slice);
-        }
+        let offsets = rows.iter().map(|row| row.offset);
+        let slices = relay::read_batch(&shared.store, offsets);
         let mut batch = AppendBatch::new(self.stage);
         let mut staged = Vec::with_capacity(slices.len());
         let mut targets = Vec::with_capacity(slices.len());
