@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use rmq_core::base::clock::{Clock, SystemClock};
+use rmq_core::base::{ErrorKind, Result};
 use rmq_core::embed::{
-    Admin, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Deployment,
-    Message, Producer, ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, SendOptions,
-    StartFrom, Subscription, SubscriptionGroupConfig, TopicConfig,
+    Admin, AfterSend, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions,
+    Deployment, Hooks, Message, MessageQueue, Producer, ProducerOptions, PullConsumer,
+    PushConsumer, ReceivedMessage, SendHook, SendOptions, SendResult, StartFrom, Subscription,
+    SubscriptionGroupConfig, TopicConfig, TransactionState, reply_to,
 };
+use rmq_core::protocol::body::topic_stats::TopicOffset;
 
 const LONG: Duration = Duration::from_secs(20);
 const TOPIC: &str = "orders";
@@ -19,10 +22,12 @@ const GROUP: &str = "workers";
 
 fn cluster() -> Cluster {
     let mut options = ClusterOptions::new(Deployment::Masters(1));
-    let delays = "0s 0s 0s 0s 0s 0s".to_owned();
-    options
-        .settings
-        .insert("messageDelayLevel".to_owned(), delays);
+    for (key, value) in [
+        ("messageDelayLevel", "0s 0s 0s 0s 0s 0s"),
+        ("recallMessageEnable", "true"),
+    ] {
+        options.settings.insert(key.to_owned(), value.to_owned());
+    }
     Cluster::start(options).unwrap()
 }
 
@@ -157,4 +162,388 @@ fn a_polled_consumer_gives_and_takes_names_inside_its_namespace() {
     consumer.commit(LONG).unwrap();
     let committed = |queue| consumer.committed(queue).unwrap().unwrap_or(0);
     assert_eq!(queues.iter().map(committed).sum::<i64>(), 4);
+}
+
+/// Everything that a topic has, by queue and offset.
+fn stored(cluster: &Cluster, topic: &str) -> Vec<ReceivedMessage> {
+    let options = ConsumerOptions {
+        auto_commit: false,
+        ..consumer_options(ClientOptions::new(cluster.nameserver_addresses()))
+    };
+    let admin = Admin::start(ClientOptions::new(cluster.nameserver_addresses())).unwrap();
+    let Ok(offsets) = admin.topic_offsets(topic) else {
+        return Vec::new();
+    };
+    let has = |(_, o): &&(MessageQueue, TopicOffset)| o.max_offset > o.min_offset;
+    let filled: Vec<_> = offsets.offsets.iter().filter(has).collect();
+    let total: i64 = filled
+        .iter()
+        .map(|(_, o)| o.max_offset - o.min_offset)
+        .sum();
+    let queues: Vec<MessageQueue> = filled.iter().map(|(queue, _)| queue.clone()).collect();
+    let consumer = PullConsumer::start(options).unwrap();
+    consumer.assign(&queues).unwrap();
+    for queue in &queues {
+        consumer.seek_to_begin(queue).unwrap();
+    }
+    let mut all = Vec::new();
+    await_true("the topic is read", || {
+        all.extend(consumer.poll(64, Duration::from_millis(50)).unwrap());
+        all.len() as i64 >= total
+    });
+    all.sort_by_key(|m| (m.queue_id, m.queue_offset));
+    all
+}
+
+fn batching(cluster: &Cluster) -> ProducerOptions {
+    ProducerOptions {
+        auto_batch: true,
+        batch_hold_ms: 30_000,
+        batch_max_bytes: 50,
+        ..options(cluster)
+    }
+}
+
+type Outcomes = Arc<Mutex<BTreeMap<usize, Vec<SendResult>>>>;
+
+fn send_numbered(
+    producer: &Producer,
+    numbers: std::ops::Range<usize>,
+    how: &SendOptions,
+) -> Outcomes {
+    let outcomes = Outcomes::default();
+    for number in numbers {
+        let noted = Arc::clone(&outcomes);
+        let done = move |outcome: Result<SendResult>| {
+            let mut noted = noted.lock().unwrap();
+            noted.entry(number).or_default().push(outcome.unwrap());
+        };
+        let message = Message::new(TOPIC, format!("{number:05}"));
+        producer.send_async(message, how.clone(), done).unwrap();
+    }
+    outcomes
+}
+
+#[test]
+fn held_messages_travel_together_and_are_answered_one_by_one() {
+    let cluster = cluster();
+    let producer = Producer::start(batching(&cluster)).unwrap();
+    let by_key = SendOptions::by_key("user");
+    // Ten are a batch by size, the last five wait for the flush.
+    let outcomes = send_numbered(&producer, 0..25, &by_key);
+    await_true("two batches are sent", || {
+        outcomes.lock().unwrap().len() == 20
+    });
+    assert_eq!(stored(&cluster, TOPIC).len(), 20);
+    producer.flush(LONG).unwrap();
+    let outcomes = outcomes.lock().unwrap();
+    assert_eq!(outcomes.len(), 25);
+    let found = stored(&cluster, TOPIC);
+    assert_eq!(found.len(), 25);
+    for (number, message) in found.iter().enumerate() {
+        assert_eq!(body(message), format!("{number:05}"), "in order");
+        let [sent] = &outcomes[&number][..] else {
+            panic!("{number} was answered more than once");
+        };
+        assert_eq!(sent.msg_id, message.msg_id());
+        assert_eq!(sent.offset_msg_id, message.offset_msg_id().as_str());
+        assert_eq!(sent.queue_offset, message.queue_offset);
+        assert_eq!(message.message.property("__SHARDINGKEY"), Some("user"));
+    }
+}
+
+#[test]
+fn a_message_is_held_no_longer_than_it_may_be() {
+    let cluster = cluster();
+    let options = ProducerOptions {
+        batch_hold_ms: 1,
+        ..batching(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    let sent = producer
+        .send(Message::new(TOPIC, "waits for itself"))
+        .unwrap();
+    assert_eq!((sent.queue_offset, sent.msg_id.len()), (0, 32));
+    // Neither of these can be in a batch.
+    let mut delayed = Message::new(TOPIC, "delayed");
+    delayed.set_delay_level(1);
+    producer.send(delayed).unwrap();
+    producer.send(Message::new(TOPIC, vec![b'x'; 51])).unwrap();
+    let batch = vec![Message::new(TOPIC, "b"); 2];
+    let sent = producer.send_batch(batch, SendOptions::default()).unwrap();
+    assert_eq!(sent.msg_id.split(',').count(), 2);
+    await_true("all are there", || stored(&cluster, TOPIC).len() == 5);
+}
+
+#[test]
+fn close_sends_what_is_held_or_tells_that_it_was_not_sent() {
+    let cluster = cluster();
+    let producer = Producer::start(batching(&cluster)).unwrap();
+    let outcomes = send_numbered(&producer, 0..3, &SendOptions::default());
+    producer.close(LONG).unwrap();
+    assert_eq!(outcomes.lock().unwrap().len(), 3);
+    assert_eq!(stored(&cluster, TOPIC).len(), 3);
+
+    let producer = Producer::start(batching(&cluster)).unwrap();
+    cluster.pause("broker-a").unwrap();
+    let (tell, told) = mpsc::channel();
+    let done = move |outcome: Result<SendResult>| tell.send(outcome.unwrap_err().kind()).unwrap();
+    let message = Message::new(TOPIC, "held");
+    producer
+        .send_async(message, SendOptions::default(), done)
+        .unwrap();
+    producer.close(Duration::ZERO).unwrap();
+    assert_eq!(told.recv_timeout(LONG).unwrap(), ErrorKind::Closed);
+    assert!(told.recv().is_err(), "told twice");
+    cluster.resume("broker-a").unwrap();
+}
+
+#[test]
+fn bytes_under_way_are_bounded() {
+    let cluster = cluster();
+    let options = ProducerOptions {
+        max_in_flight_bytes: 100,
+        send_timeout_ms: 300,
+        ..options(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    producer
+        .send(Message::new(TOPIC, vec![b'x'; 1000]))
+        .unwrap();
+    cluster.pause("broker-a").unwrap();
+    let (tell, told) = mpsc::channel();
+    let send = |bytes| {
+        let tell = tell.clone();
+        let done = move |outcome: Result<SendResult>| tell.send(outcome.is_err()).unwrap();
+        let message = Message::new(TOPIC, vec![b'x'; bytes]);
+        producer.send_async(message, SendOptions::within(LONG), done)
+    };
+    send(60).unwrap();
+    send(40).unwrap();
+    assert_eq!(send(1).unwrap_err().kind(), ErrorKind::Busy);
+    let error = producer.send(Message::new(TOPIC, "x")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.kind().retriable());
+    cluster.resume("broker-a").unwrap();
+    for _ in 0..2 {
+        assert!(!told.recv_timeout(LONG).unwrap());
+    }
+    send(100).unwrap();
+    assert!(!told.recv_timeout(LONG).unwrap());
+    // A synchronous send waits for room.
+    let patient = SendOptions::within(LONG);
+    send(100).unwrap();
+    producer
+        .send_with(Message::new(TOPIC, "x"), patient)
+        .unwrap();
+}
+
+/// Notes what hooks are told, by body.
+#[derive(Default)]
+struct Noted(Mutex<BTreeMap<String, Vec<String>>>);
+
+impl Noted {
+    fn hooks(self: &Arc<Self>) -> Hooks<dyn SendHook> {
+        let noted = Arc::clone(self);
+        let hook = move |message: &mut Message| -> Option<AfterSend> {
+            message.set_property("traceparent", "00-abc");
+            let body = String::from_utf8_lossy(&message.body).into_owned();
+            let noted = Arc::clone(&noted);
+            Some(Box::new(move |outcome| {
+                let text = match outcome {
+                    Ok(Some(sent)) => format!("sent {}", sent.msg_id.split(',').count()),
+                    Ok(None) => "handed over".to_owned(),
+                    Err(error) => format!("{:?}", error.kind()),
+                };
+                noted.0.lock().unwrap().entry(body).or_default().push(text);
+            }))
+        };
+        let mut hooks: Hooks<dyn SendHook> = Hooks::default();
+        hooks.add(Arc::new(hook));
+        hooks
+    }
+}
+
+#[test]
+fn hooks_run_around_every_send() {
+    let cluster = cluster();
+    let noted = Arc::new(Noted::default());
+    let options = ProducerOptions {
+        hooks: noted.hooks(),
+        max_in_flight: 1,
+        ..options(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    let plain = SendOptions::default;
+    producer.send(Message::new(TOPIC, "sync")).unwrap();
+    producer
+        .send_async(Message::new(TOPIC, "async"), plain(), |_| {})
+        .unwrap();
+    producer.flush(LONG).unwrap();
+    let batch = ["b1", "b2"].map(|body| Message::new(TOPIC, body));
+    producer.send_batch(batch.into(), plain()).unwrap();
+    producer
+        .send_oneway(Message::new(TOPIC, "oneway"), plain())
+        .unwrap();
+    producer.flush(LONG).unwrap();
+    producer.send(Message::new("no topic", "bad")).unwrap_err();
+    let gate = Arc::new(Mutex::new(()));
+    let shut = gate.lock().unwrap();
+    let opened = Arc::clone(&gate);
+    let blocked = Message::new(TOPIC, "blocks");
+    producer
+        .send_async(blocked, plain(), move |_| drop(opened.lock().unwrap()))
+        .unwrap();
+    let full = producer.send_async(Message::new(TOPIC, "full"), plain(), |_| {});
+    full.unwrap_err();
+    drop(shut);
+    producer.flush(LONG).unwrap();
+    let wanted = [
+        ("async", "sent 1"),
+        ("b1", "sent 2"),
+        ("b2", "sent 2"),
+        ("bad", "Invalid"),
+        ("blocks", "sent 1"),
+        ("full", "Busy"),
+        ("oneway", "handed over"),
+        ("sync", "sent 1"),
+    ];
+    let wanted = wanted.map(|(body, told)| (body.to_owned(), vec![told.to_owned()]));
+    assert_eq!(*noted.0.lock().unwrap(), BTreeMap::from(wanted));
+    await_true("the one-way message came", || {
+        stored(&cluster, TOPIC).len() == 6
+    });
+    let found = stored(&cluster, TOPIC);
+    let has = |m: &ReceivedMessage| m.message.property("traceparent") == Some("00-abc");
+    assert!(found.iter().all(has));
+}
+
+#[test]
+fn asynchronous_requests_are_told_once_each() {
+    let cluster = cluster();
+    let asking = Producer::start(options(&cluster)).unwrap();
+    let answering = Producer::start(options(&cluster)).unwrap();
+    let (tell, told) = mpsc::channel();
+    let ask = |body: &'static str, timeout| {
+        let tell = tell.clone();
+        let done = move |reply: Result<ReceivedMessage>| {
+            let reply = reply.map(|reply| self::body(&reply));
+            tell.send((body, reply.map_err(|error| error.kind())))
+                .unwrap();
+        };
+        asking.request_async(Message::new(TOPIC, body), timeout, done)
+    };
+    ask("question", LONG).unwrap();
+    await_true("the request came", || stored(&cluster, TOPIC).len() == 1);
+    let question = stored(&cluster, TOPIC).remove(0);
+    let reply = || reply_to(&question, "answer").unwrap();
+    answering.send(reply()).unwrap();
+    // Another reply finds nobody.
+    answering.send(reply()).unwrap();
+    let answered = ("question", Ok("answer".to_owned()));
+    assert_eq!(told.recv_timeout(LONG).unwrap(), answered);
+    ask("unheard", Duration::from_millis(50)).unwrap();
+    let late = ("unheard", Err(ErrorKind::Timeout));
+    assert_eq!(told.recv_timeout(LONG).unwrap(), late);
+    ask("closed", LONG).unwrap();
+    let error = asking.request_async(Message::new("no topic", "x"), LONG, |_| {});
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Invalid);
+    asking.close(Duration::ZERO).unwrap();
+    let closed = ("closed", Err(ErrorKind::Closed));
+    assert_eq!(told.recv_timeout(LONG).unwrap(), closed);
+    assert_eq!(ask("late", LONG).unwrap_err().kind(), ErrorKind::Closed);
+    assert!(told.try_recv().is_err(), "told twice");
+}
+
+#[test]
+fn traces_tell_what_was_sent_and_never_fail_a_send() {
+    let cluster = cluster();
+    let client = ClientOptions {
+        trace: true,
+        trace_topic: "traces".to_owned(),
+        ..in_namespace(&cluster)
+    };
+    let options = ProducerOptions {
+        client,
+        ..options(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    let mut message = Message::new(TOPIC, "hello");
+    message.set_tag("red").set_keys(["k1", "k2"]);
+    let sent = producer.send(message).unwrap();
+    let batch = vec![Message::new(TOPIC, "b"); 2];
+    let batch = producer.send_batch(batch, SendOptions::default()).unwrap();
+    let decide = |_: &SendResult| TransactionState::Rollback;
+    let half = Message::new(TOPIC, "half");
+    let ended = producer.send_in_transaction(half, SendOptions::default(), decide);
+    let (half, _) = ended.unwrap();
+    producer.close(LONG).unwrap();
+    let traces = stored(&cluster, "traces");
+    let text: String = traces.iter().map(body).collect();
+    let records: Vec<Vec<&str>> = text
+        .split_terminator('\u{2}')
+        .map(|record| record.split('\u{1}').collect())
+        .collect();
+    assert_eq!(records.len(), 5, "{records:?}");
+    let of = |id: &str| records.iter().filter(|r| r[5] == id).collect::<Vec<_>>();
+    let [first] = of(&sent.msg_id)[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!(first[..1], ["Pub"]);
+    assert_eq!(
+        first[2..10],
+        [
+            "DefaultRegion",
+            "senders",
+            TOPIC,
+            sent.msg_id.as_str(),
+            "red",
+            "k1 k2",
+            cluster.address("broker-a").unwrap().to_string().as_str(),
+            "5"
+        ]
+    );
+    assert_eq!(first[11..], ["0", sent.offset_msg_id.as_str(), "true"]);
+    for id in batch.msg_id.split(',') {
+        assert_eq!(of(id).len(), 1);
+    }
+    let half = of(&half.msg_id);
+    assert_eq!((half[0][0], half[0][11]), ("Pub", "1"));
+    assert_eq!(
+        (half[1][0], half[1][11]),
+        ("EndTransaction", "ROLLBACK_MESSAGE")
+    );
+    // They are found by the id and the keys of the message.
+    let admin = Admin::start(ClientOptions::new(cluster.nameserver_addresses())).unwrap();
+    for key in [sent.msg_id.as_str(), "k1", "k2"] {
+        let found = || admin.messages_by_key("traces", key, 32).unwrap().len();
+        await_true("the trace is found by its key", || found() == 1);
+    }
+
+    // A trace topic that cannot be made is no reason to fail.
+    let client = ClientOptions {
+        trace: true,
+        trace_topic: "SELF_TEST_TOPIC".to_owned(),
+        ..ClientOptions::new(cluster.nameserver_addresses())
+    };
+    let options = ProducerOptions {
+        client,
+        ..self::options(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    producer.send(Message::new(TOPIC, "untraced")).unwrap();
+    producer.close(LONG).unwrap();
+}
+
+#[test]
+fn a_timed_message_is_taken_back() {
+    let cluster = cluster();
+    let producer = Producer::start(options(&cluster)).unwrap();
+    let mut message = Message::new(TOPIC, "later");
+    message.set_delay_ms(20_000);
+    let sent = producer.send(message).unwrap();
+    let handle = sent.recall_handle.unwrap();
+    assert_eq!(producer.recall(TOPIC, &handle).unwrap(), sent.msg_id);
+    let error = producer.recall(TOPIC, "no handle").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 }

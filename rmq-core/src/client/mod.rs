@@ -3,6 +3,7 @@
 mod admin;
 mod completions;
 pub mod consumer;
+pub mod hooks;
 mod instance;
 mod lookup;
 mod names;
@@ -12,6 +13,7 @@ pub mod raw;
 mod routes;
 mod runtime;
 mod scheduler;
+mod trace;
 mod wait;
 
 pub use admin::Admin;
@@ -20,6 +22,7 @@ pub use consumer::{
     Allocation, ConsumeStatus, ConsumerOptions, Deliveries, Delivery, MachineRooms, PullConsumer,
     PushConsumer, RoomPrefix, StartFrom, Subscription,
 };
+pub use hooks::{AfterConsume, AfterSend, ConsumeHook, Hooks, SendHook};
 pub use options::ClientOptions;
 pub use producer::{
     Producer, ProducerOptions, SendOptions, SendResult, Target, TransactionCheck, TransactionState,

@@ -1,6 +1,7 @@
 //! What every handle of the client side is told.
 
 use crate::base::{Error, ErrorKind, Result};
+use crate::protocol::names::TRACE_TOPIC;
 
 /// How a producer, consumer or admin reaches its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,14 @@ pub struct ClientOptions {
     /// Sets the topics and groups of this handle apart from others': a topic `T` is `name%T` at the
     /// brokers. Everything the program gives and gets is without it. Empty: no namespace.
     pub namespace: String,
+    /// Whether what becomes of each message is told to the trace topic, for `mqadmin
+    /// queryMsgTraceById` and the like. Traces never delay or fail a message; what cannot be told
+    /// in time is lost.
+    pub trace: bool,
+    /// The topic of traces.
+    pub trace_topic: String,
+    /// Most traces that travel together.
+    pub trace_batch_max: usize,
     /// How often the routes in use are asked for again, ms.
     pub route_poll_interval_ms: u64,
     /// How often brokers are told that this client lives, ms.
@@ -34,6 +43,9 @@ impl Default for ClientOptions {
             instance_name: None,
             unit_name: None,
             namespace: String::new(),
+            trace: false,
+            trace_topic: TRACE_TOPIC.to_owned(),
+            trace_batch_max: 10,
             route_poll_interval_ms: 30_000,
             heartbeat_interval_ms: 30_000,
             request_timeout_ms: 3_000,

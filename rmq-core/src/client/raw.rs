@@ -49,6 +49,10 @@ pub struct SendReceipt {
     pub transaction_id: Option<String>,
     /// With it a timed message can be recalled.
     pub recall_handle: Option<String>,
+    /// The broker's region, if it names one.
+    pub region: Option<String>,
+    /// Whether the broker wants the message to be traced.
+    pub trace_on: bool,
 }
 
 /// What a pull brought.
@@ -62,7 +66,7 @@ pub struct PullReply {
     pub records: Bytes,
 }
 
-fn remote(op: &'static str, address: &str, reply: &Command) -> Error {
+pub(crate) fn remote(op: &'static str, address: &str, reply: &Command) -> Error {
     let remark = reply.remark.as_deref().unwrap_or("no remark");
     let context = format!("{address} answered {}: {remark}", reply.response_code());
     Error::new(ErrorKind::Remote(reply.code), op, context)
@@ -142,6 +146,8 @@ pub(crate) fn receipt(broker: &str, reply: &Command) -> Result<SendReceipt> {
         queue_offset: response.queue_offset,
         transaction_id: response.transaction_id.map(str::to_owned),
         recall_handle: response.recall_handle.map(str::to_owned),
+        region: response.region.map(str::to_owned),
+        trace_on: response.trace_on.unwrap_or(true),
     })
 }
 

@@ -44,6 +44,37 @@ impl<T> Slot<T> {
     }
 }
 
+/// So many bytes may be under way at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Room {
+    /// Takes room for `bytes`, of `most`; waits for it at most so long. What is larger than `most`
+    /// is let in when nothing else is.
+    pub(crate) fn take(&self, bytes: usize, most: usize, timeout: Duration) -> bool {
+        let mut used = self.used.lock();
+        let full = |used: &mut usize| *used > 0 && used.saturating_add(bytes) > most;
+        if !timeout.is_zero() {
+            self.freed.wait_while_for(&mut used, full, timeout);
+        }
+        let admitted = !full(&mut used);
+        if admitted {
+            *used = used.saturating_add(bytes);
+        }
+        admitted
+    }
+
+    /// Gives room back.
+    pub(crate) fn give(&self, bytes: usize) {
+        let mut used = self.used.lock();
+        *used = used.saturating_sub(bytes);
+        self.freed.notify_all();
+    }
+}
+
 /// Counts what is under way, so that somebody can wait for none.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -75,5 +106,25 @@ impl Pending {
         let some = |count: &mut usize| *count > 0;
         self.none.wait_while_for(&mut count, some, timeout);
         *count == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_for_so_many_bytes_or_for_one() {
+        const NONE: Duration = Duration::ZERO;
+        let room = Room::default();
+        assert!(room.take(7, 10, NONE) && room.take(3, 10, NONE));
+        assert!(!room.take(1, 10, NONE) && !room.take(1, 10, Duration::from_millis(1)));
+        room.give(3);
+        assert!(room.take(3, 10, NONE));
+        room.give(10);
+        assert!(room.take(99, 10, NONE), "alone anything fits");
+        assert!(!room.take(0, 10, NONE));
+        room.give(99);
+        assert!(room.take(10, 10, Duration::MAX));
     }
 }

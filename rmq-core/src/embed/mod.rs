@@ -23,11 +23,12 @@ pub use settings::{broker_config, nameserver_config};
 pub use storage::Storage;
 
 pub use crate::client::{
-    Admin, Allocation, ClientOptions, CompletionQueue, Compression, ConsumeStatus, ConsumerOptions,
-    Deliveries, Delivery, MachineRooms, Message, MessageModel, MessageQueue, Producer,
-    ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, RoomPrefix, SendOptions,
-    SendResult, SendStatus, StartFrom, Subscription, SubscriptionGroupConfig, Target, TopicConfig,
-    TransactionCheck, TransactionState, reply_to,
+    Admin, AfterConsume, AfterSend, Allocation, ClientOptions, CompletionQueue, Compression,
+    ConsumeHook, ConsumeStatus, ConsumerOptions, Deliveries, Delivery, Hooks, MachineRooms,
+    Message, MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
+    ReceivedMessage, RoomPrefix, SendHook, SendOptions, SendResult, SendStatus, StartFrom,
+    Subscription, SubscriptionGroupConfig, Target, TopicConfig, TransactionCheck, TransactionState,
+    reply_to,
 };
 
 pub use crate::base::thread::spawn as spawn_thread;

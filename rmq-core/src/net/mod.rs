@@ -32,6 +32,7 @@ use crate::base::slots::Key;
 use crate::protocol::frame::FrameRef;
 
 pub use client::{Client, ClientConfig, PushedRequest};
+pub(crate) use connector::endpoint;
 pub use connector::{lane_address, lane_of};
 pub use fence::{Fence, FenceWatch};
 pub use limits::Limits;

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::accumulate::Accumulator;
 use super::latency::Latency;
 use super::options::ProducerOptions;
 use super::request::Requests;
-use super::sending::{OP, Sending};
+use super::sending::{Done, OP, Sending};
 use super::transaction::Checker;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::instance::{Instance, Member};
-use crate::client::wait::Pending;
+use crate::client::trace::Tracer;
+use crate::client::wait::{Pending, Room};
 use crate::net::PushedRequest;
 use crate::protocol::body::heartbeat::{ConsumerData, ProducerData};
 use crate::protocol::code::RequestCode;
@@ -25,6 +27,14 @@ pub(crate) struct Core {
     pub(crate) instance: Arc<Instance>,
     /// Sends and their callbacks that are not over.
     pub(crate) pending: Pending,
+    /// Bytes of the bodies of sends that are not over.
+    pub(crate) room: Room,
+    /// Messages that wait for others to travel with, where that is wanted.
+    pub(crate) held: Option<Mutex<Accumulator<Done>>>,
+    /// Whoever takes held messages and sends them does both in one turn, so that none overtakes
+    /// those that were taken before it.
+    pub(crate) turn: Mutex<()>,
+    pub(crate) tracer: Option<Arc<Tracer>>,
     /// What asks the program how transactions ended.
     pub(crate) checker: Option<Checker>,
     pub(crate) requests: Requests,
@@ -42,11 +52,19 @@ impl Core {
         options: ProducerOptions,
         instance: Arc<Instance>,
         checker: Option<Checker>,
+        tracer: Option<Arc<Tracer>>,
     ) -> Arc<Self> {
         // Producers that begin together do not all begin with the same queue.
         let turn = instance.runtime.clock.wall_ms().unsigned_abs() as usize;
+        let held = options
+            .auto_batch
+            .then(|| Mutex::new(Accumulator::new(options.held_limits())));
         Arc::new_cyclic(|own| Self {
             options,
+            room: Room::default(),
+            held,
+            turn: Mutex::default(),
+            tracer,
             instance,
             pending: Pending::default(),
             checker,
@@ -114,15 +132,22 @@ impl Core {
         let runtime = &self.instance.runtime;
         let until = runtime.now().saturating_add(deadline);
         let inside = self.instance.on_runtime_thread();
+        self.send_held();
         let first = !self.closed.swap(true, Ordering::SeqCst);
         if !inside && first {
             self.pending.wait_none(deadline);
         }
+        // What came in between.
+        self.send_held();
         let left: Vec<Arc<Sending>> = self.sends.lock().drain().map(|(_, send)| send).collect();
         for sending in left {
             sending.finish(Err(closed()));
         }
-        self.requests.close();
+        self.close_requests();
+        if let Some(tracer) = &self.tracer {
+            let left = until.saturating_sub(runtime.now());
+            tracer.close(if inside { Duration::ZERO } else { left });
+        }
         let quiet = inside || self.pending.wait_none(CALLBACKS);
         self.instance.close(until.saturating_sub(runtime.now()));
         if quiet {
@@ -133,7 +158,7 @@ impl Core {
     }
 }
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, OP, "the producer is closed")
 }
 

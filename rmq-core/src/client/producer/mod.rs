@@ -1,7 +1,9 @@
 //! Sends messages.
 
+mod accumulate;
 mod core;
 mod latency;
+mod launch;
 mod options;
 mod prepare;
 mod recall;
@@ -15,15 +17,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::core::Core;
-use self::prepare::Outgoing;
-use self::sending::{Done, OP, REPLY, Sending};
 use self::transaction::Checker;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::instance::{Instance, Member};
-use crate::client::wait::Slot;
+use crate::client::trace::Tracer;
 use crate::client::{names, raw};
 use crate::protocol::body::message_queue::MessageQueue;
-use crate::protocol::message::properties::names as property;
 use crate::protocol::message::user::{Message, ReceivedMessage};
 
 pub use options::{ProducerOptions, SendOptions, Target};
@@ -55,7 +54,7 @@ pub struct SendResult {
 /// Errors of every send: `Invalid` and `Limit` for a message that no broker would take, before
 /// anything is sent; `NotFound` when no nameserver knows the topic and it cannot be made;
 /// `Unreachable` and `Timeout` when no broker acknowledged it in time (it may be stored all the
-/// same); `Remote` with the code of a broker that refused it; `Closed`; `Forked`.
+/// same); `Busy` when too much is under way; `Remote` with the code of a broker that refused it; `Closed`; `Forked`.
 #[derive(Debug)]
 pub struct Producer {
     core: Arc<Core>,
@@ -90,15 +89,14 @@ impl Producer {
     }
 
     fn begin(mut options: ProducerOptions, checker: Option<Checker>) -> Result<Self> {
-        if options.new_topic_queue_nums < 1 {
-            let context = "new_topic_queue_nums is less than 1";
-            return Err(Error::new(ErrorKind::Invalid, "producer options", context));
-        }
+        options.check()?;
         let queue_nums = Some(options.new_topic_queue_nums);
         let instance = Arc::new(Instance::new(options.client.clone(), queue_nums)?);
         options.group = instance.namespace.wrap(&options.group).into_owned();
         names::check_group(&options.group)?;
-        let core = Core::new(options, Arc::clone(&instance), checker);
+        let group = instance.namespace.unwrap(&options.group);
+        let tracer = Tracer::start(&options.client, &instance.runtime, &group, "PRODUCE")?;
+        let core = Core::new(options, Arc::clone(&instance), checker, tracer);
         let member: Weak<dyn Member> = Arc::downgrade(&core) as Weak<dyn Member>;
         instance.start(member);
         Ok(Self { core })
@@ -131,8 +129,8 @@ impl Producer {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<SendResult> {
         self.core.check()?;
-        let outgoing = self.ready(message, &options)?;
-        self.wait(outgoing, options, every, go_on)
+        let (outgoing, watch) = self.ready(message, &options)?;
+        watch.told(self.wait(outgoing, options, every, go_on))
     }
 
     /// Sends several messages of one topic as one request: all are stored, or none.
@@ -149,14 +147,15 @@ impl Producer {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<SendResult> {
         self.core.check()?;
-        let outgoing = self.ready_batch(messages)?;
-        self.wait(outgoing, options, every, go_on)
+        let (outgoing, watch) = self.ready_batch(messages)?;
+        watch.told(self.wait(outgoing, options, every, go_on))
     }
 
     /// Sends a message without waiting. After `Ok`, `done` is called exactly once, from a thread
     /// of the runtime, also when the producer is closed meanwhile; it may call anything of the
     /// client. After an error it is never called: besides the errors of every send that are known
-    /// at once this is `Busy`, when `max_in_flight` sends are under way. Never blocks.
+    /// at once this is `Busy`, when `max_in_flight` sends or `max_in_flight_bytes` are under way.
+    /// Never blocks.
     pub fn send_async(
         &self,
         message: Message,
@@ -164,8 +163,8 @@ impl Producer {
         done: impl FnOnce(Result<SendResult>) + Send + 'static,
     ) -> Result<()> {
         self.core.check()?;
-        let outgoing = self.ready(message, &options)?;
-        self.launch(outgoing, options, Box::new(done))
+        let (outgoing, watch) = self.ready(message, &options)?;
+        self.launch(outgoing, options, watch, Box::new(done))
     }
 
     /// [`send_batch`](Self::send_batch) without waiting, as [`send_async`](Self::send_async).
@@ -176,27 +175,28 @@ impl Producer {
         done: impl FnOnce(Result<SendResult>) + Send + 'static,
     ) -> Result<()> {
         self.core.check()?;
-        let outgoing = self.ready_batch(messages)?;
-        self.launch(outgoing, options, Box::new(done))
+        let (outgoing, watch) = self.ready_batch(messages)?;
+        self.launch(outgoing, options, watch, Box::new(done))
     }
 
     /// Sends a message that nobody acknowledges: it is lost without notice if anything goes wrong
     /// after it was accepted. Never blocks. Errors as for [`send_async`](Self::send_async).
     pub fn send_oneway(&self, message: Message, options: SendOptions) -> Result<()> {
         self.core.check()?;
-        let outgoing = self.ready(message, &options)?;
-        self.enter(self.core.options.max_in_flight)?;
-        let core = Arc::clone(&self.core);
-        let done: Done = Box::new(move |_| core.pending.leave());
-        let sending = self.sending(outgoing, options, done);
-        self.core.begun(&sending);
-        sending.begin_oneway();
-        Ok(())
+        let (outgoing, watch) = self.ready(message, &options)?;
+        let launched = self.launch_oneway(outgoing, options);
+        watch.end(launched.as_ref().map(|()| None));
+        launched
     }
 
-    /// Waits until nothing is under way, callbacks included. `Timeout`: something still is.
+    /// Sends at once what is held, and waits until nothing is under way, callbacks included.
+    /// Traces that wait are sent too, but not waited for. `Timeout`: something still is under way.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         self.core.instance.runtime.process.check("flush producer")?;
+        self.core.send_held();
+        if let Some(tracer) = &self.core.tracer {
+            tracer.flush(Duration::ZERO);
+        }
         if self.core.pending.wait_none(timeout) {
             return Ok(());
         }
@@ -221,135 +221,6 @@ impl Producer {
         let route = instance.route_now(&instance.namespace.wrap(topic))?;
         let queues = route.writable.iter();
         Ok(queues.map(|queue| instance.unwrap_queue(queue)).collect())
-    }
-
-    /// Gives a message the topic that brokers know, and the name of the namespace.
-    fn wrap(&self, message: &mut Message) {
-        let namespace = &self.core.instance.namespace;
-        // The topic of replies is the cluster's.
-        if namespace.name().is_empty() || message.property(property::MSG_TYPE) == Some(REPLY) {
-            return;
-        }
-        message.topic = namespace.wrap(&message.topic).into_owned();
-        message.set_property(property::INSTANCE_ID, namespace.name());
-    }
-
-    fn ready(&self, mut message: Message, options: &SendOptions) -> Result<Outgoing> {
-        self.wrap(&mut message);
-        let runtime = &self.core.instance.runtime;
-        let new_id = || runtime.unique_id().as_str().to_owned();
-        prepare::single(message, &options.target, &self.core.options, new_id)
-    }
-
-    fn ready_batch(&self, mut messages: Vec<Message>) -> Result<Outgoing> {
-        for message in &mut messages {
-            self.wrap(message);
-        }
-        let runtime = &self.core.instance.runtime;
-        let new_id = || runtime.unique_id().as_str().to_owned();
-        prepare::batch(messages, &self.core.options, new_id)
-    }
-
-    fn timeout(&self, options: &SendOptions) -> Duration {
-        let own = Duration::from_millis(self.core.options.send_timeout_ms);
-        options.timeout.unwrap_or(own)
-    }
-
-    fn enter(&self, most: usize) -> Result<()> {
-        if self.core.pending.enter(most) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            OP,
-            format!("{most} sends are under way"),
-        ))
-    }
-
-    fn sending(&self, outgoing: Outgoing, options: SendOptions, done: Done) -> Arc<Sending> {
-        let timeout = self.timeout(&options);
-        let target = match options.target {
-            Target::Queue(queue) => Target::Queue(self.core.instance.wrap_queue(&queue)),
-            other => other,
-        };
-        Sending::new(&self.core, outgoing, target, timeout, done)
-    }
-
-    /// Sends and waits.
-    fn wait(
-        &self,
-        outgoing: Outgoing,
-        options: SendOptions,
-        every: Duration,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<SendResult> {
-        self.enter(usize::MAX)?;
-        let timeout = self.timeout(&options);
-        let (slot, core) = (Slot::new(), Arc::clone(&self.core));
-        let filled = slot.clone();
-        let done = move |outcome| {
-            filled.put(outcome);
-            core.pending.leave();
-        };
-        let sending = self.sending(outgoing, options, Box::new(done));
-        self.core.begun(&sending);
-        Arc::clone(&sending).begin();
-        let mut left = timeout;
-        loop {
-            let slice = left.min(every);
-            if let Some(outcome) = slot.take(slice) {
-                return outcome;
-            }
-            left -= slice;
-            if left.is_zero() || !go_on() {
-                break;
-            }
-        }
-        sending.finish(Err(sending.timed_out()));
-        // Whoever ended the send has put its outcome there, or is about to.
-        slot.take(Duration::MAX)
-            .unwrap_or_else(|| Err(sending.timed_out()))
-    }
-
-    /// Sends and has `done` called.
-    fn launch(&self, outgoing: Outgoing, options: SendOptions, done: Done) -> Result<()> {
-        self.enter(self.core.options.max_in_flight)?;
-        let core = Arc::clone(&self.core);
-        let finished = move |outcome| {
-            let runtime = Arc::clone(&core.instance.runtime);
-            runtime.callbacks.run(move || {
-                let _leaving = Leaving(core);
-                done(outcome);
-            });
-        };
-        let timeout = self.timeout(&options);
-        let sending = self.sending(outgoing, options, Box::new(finished));
-        self.core.begun(&sending);
-        self.end_in_time(&sending, timeout);
-        sending.begin();
-        Ok(())
-    }
-
-    /// Sees to it that a send ends in time even while its route is being asked for.
-    fn end_in_time(&self, sending: &Arc<Sending>, timeout: Duration) {
-        if self.core.instance.knows(sending.topic()) {
-            return;
-        }
-        let sending = Arc::downgrade(sending);
-        self.core.instance.runtime.work.run_after(timeout, move || {
-            if let Some(sending) = sending.upgrade() {
-                sending.finish(Err(sending.timed_out()));
-            }
-        });
-    }
-}
-
-/// Counts a callback as over, also when it panics.
-struct Leaving(Arc<Core>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.0.pending.leave();
     }
 }
 

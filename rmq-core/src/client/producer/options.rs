@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::accumulate::Limits;
+use crate::base::{Error, ErrorKind, Result};
+use crate::client::hooks::{Hooks, SendHook};
 use crate::client::options::ClientOptions;
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::message::compress;
@@ -34,8 +37,23 @@ pub struct ProducerOptions {
     pub new_topic_queue_nums: i32,
     /// Asynchronous sends under way at a time; one more is `Busy`.
     pub max_in_flight: usize,
+    /// Bytes of the bodies of sends under way; an asynchronous send that does not fit is `Busy`, a
+    /// synchronous one waits for room as long as it may take. One message always fits.
+    pub max_in_flight_bytes: usize,
     /// Whether brokers that were slow or failed are left out for a while.
     pub avoid_slow_brokers: bool,
+    /// Whether single messages, sent with or without waiting, are held for a moment and travel
+    /// with others of the same topic, target and tag. Each is answered by itself. Delayed, timed
+    /// and transactional messages, requests, replies and bodies to be compressed go alone.
+    pub auto_batch: bool,
+    /// How long a message is held at most, besides the time that it may take, ms.
+    pub batch_hold_ms: u64,
+    /// Held messages with this many bytes of bodies go at once.
+    pub batch_max_bytes: usize,
+    /// Bytes of bodies in batches that are held or under way; beyond it messages go alone.
+    pub batch_total_bytes: usize,
+    /// What runs around every send.
+    pub hooks: Hooks<dyn SendHook>,
 }
 
 impl Default for ProducerOptions {
@@ -52,7 +70,13 @@ impl Default for ProducerOptions {
             max_message_bytes: DEFAULT_MAX_BODY_BYTES,
             new_topic_queue_nums: 4,
             max_in_flight: 10_000,
+            max_in_flight_bytes: 100 << 20,
             avoid_slow_brokers: false,
+            auto_batch: false,
+            batch_hold_ms: 10,
+            batch_max_bytes: 32 << 10,
+            batch_total_bytes: 32 << 20,
+            hooks: Hooks::default(),
         }
     }
 }
@@ -67,10 +91,32 @@ impl ProducerOptions {
             ..Self::default()
         }
     }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = if self.new_topic_queue_nums < 1 {
+            "new_topic_queue_nums is less than 1"
+        } else if !(1..=30_000).contains(&self.batch_hold_ms) {
+            "batch_hold_ms is not from 1 to 30,000"
+        } else if !(1..=2 << 20).contains(&self.batch_max_bytes) {
+            "batch_max_bytes is not from 1 to 2 MiB"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Invalid, "producer options", wrong))
+    }
+
+    pub(crate) fn held_limits(&self) -> Limits {
+        Limits {
+            hold: Duration::from_millis(self.batch_hold_ms),
+            batch_bytes: self.batch_max_bytes,
+            total_bytes: self.batch_total_bytes,
+            encoded_bytes: self.max_message_bytes,
+        }
+    }
 }
 
 /// Where a message goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// To any queue, one after the other.
     #[default]

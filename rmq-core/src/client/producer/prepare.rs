@@ -6,11 +6,13 @@ use super::options::{ProducerOptions, Target};
 use super::sending::REPLY;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::names;
-use crate::protocol::message::batch::BatchMessage;
+use crate::client::trace::{Kind, Traced};
+use crate::protocol::message::batch::{BatchMessage, MIN_LEN};
 use crate::protocol::message::compress;
 use crate::protocol::message::properties::{self, names as property};
 use crate::protocol::message::sysflag;
 use crate::protocol::message::user::{Message, PropertyMap, property_text};
+use crate::protocol::names::{DLQ_PREFIX, RETRY_PREFIX};
 
 const OP: &str = "check message";
 
@@ -27,6 +29,21 @@ pub(crate) struct Outgoing {
     pub(crate) reply: bool,
     /// The unique id; of a batch, all of them joined by commas.
     pub(crate) msg_id: String,
+    /// It cannot travel with others.
+    pub(crate) alone: bool,
+    pub(crate) tags: Option<String>,
+    /// Whether the broker is to answer only after flush and replication.
+    pub(crate) waits: bool,
+    pub(crate) kind: Kind,
+    /// What traces tell of each message, and the bytes of its body; empty without traces.
+    pub(crate) traced: Vec<(Traced, usize)>,
+}
+
+impl Outgoing {
+    /// Bytes of the message in a batch.
+    pub(crate) fn batched_bytes(&self) -> usize {
+        MIN_LEN + self.body.len() + self.properties.len()
+    }
 }
 
 fn invalid(context: impl Into<String>) -> Error {
@@ -68,6 +85,69 @@ fn check_body(len: usize, options: &ProducerOptions) -> Result<()> {
     Ok(())
 }
 
+/// Properties of messages that a broker cannot take in a batch.
+const NOT_IN_BATCHES: [&str; 6] = [
+    property::DELAY,
+    property::TIMER_DELAY_SEC,
+    property::TIMER_DELAY_MS,
+    property::TIMER_DELIVER_MS,
+    property::TRANSACTION_PREPARED,
+    property::RETRY_TOPIC,
+];
+
+/// Properties of messages that are not put into a batch unasked.
+const NOT_HELD: [&str; 2] = [property::PRODUCER_GROUP, property::CORRELATION_ID];
+
+fn has_any(message: &Message, names: &[&str]) -> bool {
+    names.iter().any(|name| message.property(name).is_some())
+}
+
+fn kind(message: &Message) -> Kind {
+    if message.property(property::TRANSACTION_PREPARED) == Some("true") {
+        Kind::Half
+    } else if has_any(message, &NOT_IN_BATCHES[..4]) {
+        Kind::Delayed
+    } else {
+        Kind::Normal
+    }
+}
+
+/// Gives a message its id and writes its properties.
+fn written(
+    mut message: Message,
+    options: &ProducerOptions,
+    new_id: impl FnOnce() -> String,
+) -> Result<Outgoing> {
+    let msg_id = identify(&mut message, new_id);
+    let of_group = [RETRY_PREFIX, DLQ_PREFIX];
+    let of_group = of_group
+        .iter()
+        .any(|prefix| message.topic.starts_with(prefix));
+    let mut traced = Vec::new();
+    if options.client.trace && message.topic != options.client.trace_topic {
+        traced.push((Traced::of(&message, msg_id.clone()), message.body.len()));
+    }
+    let reply = message.property(property::MSG_TYPE) == Some(REPLY);
+    Ok(Outgoing {
+        reply,
+        properties: properties_of(&message.properties)?,
+        sys_flag: 0,
+        batch: false,
+        msg_id,
+        alone: reply
+            || of_group
+            || has_any(&message, &NOT_IN_BATCHES)
+            || has_any(&message, &NOT_HELD),
+        tags: message.tag().map(str::to_owned),
+        waits: message.waits_for_store(),
+        kind: kind(&message),
+        traced,
+        topic: message.topic,
+        flag: message.flag,
+        body: message.body,
+    })
+}
+
 /// Makes one message ready.
 pub(crate) fn single(
     mut message: Message,
@@ -85,41 +165,20 @@ pub(crate) fn single(
     if let Target::ShardingKey(key) = target {
         message.set_property(property::SHARDING_KEY, key.clone());
     }
-    let msg_id = identify(&mut message, new_id);
-    let properties = properties_of(&message.properties)?;
-    let mut sys_flag = 0;
+    let mut out = written(message, options, new_id)?;
     let over = options.compress_over_bytes;
-    if over > 0 && message.body.len() >= over {
+    if over > 0 && out.body.len() >= over {
         let kind = options.compression;
-        let packed = compress::compress(kind, &message.body, options.compress_level);
-        message.body = packed.into();
-        sys_flag |= sysflag::COMPRESSED | kind.bits();
+        let packed = compress::compress(kind, &out.body, options.compress_level);
+        out.body = packed.into();
+        out.sys_flag |= sysflag::COMPRESSED | kind.bits();
+        out.alone = true;
     }
-    if message.property(property::TRANSACTION_PREPARED) == Some("true") {
-        sys_flag = sysflag::with_transaction(sys_flag, sysflag::TRANSACTION_PREPARED);
+    if out.kind == Kind::Half {
+        out.sys_flag = sysflag::with_transaction(out.sys_flag, sysflag::TRANSACTION_PREPARED);
     }
-    let reply = message.property(property::MSG_TYPE) == Some(REPLY);
-    Ok(Outgoing {
-        reply,
-        topic: message.topic,
-        flag: message.flag,
-        sys_flag,
-        properties,
-        body: message.body,
-        batch: false,
-        msg_id,
-    })
+    Ok(out)
 }
-
-/// Properties of messages that a broker cannot take in a batch.
-const NOT_IN_BATCHES: [&str; 6] = [
-    property::DELAY,
-    property::TIMER_DELAY_SEC,
-    property::TIMER_DELAY_MS,
-    property::TIMER_DELIVER_MS,
-    property::TRANSACTION_PREPARED,
-    property::RETRY_TOPIC,
-];
 
 /// Makes several messages of one topic ready to travel as one; none is compressed.
 pub(crate) fn batch(
@@ -132,9 +191,8 @@ pub(crate) fn batch(
         .ok_or_else(|| invalid("the batch is empty"))?;
     let (topic, waits) = (first.topic.clone(), first.waits_for_store());
     names::check_send_topic(&topic)?;
-    let mut body = Vec::new();
-    let mut ids = Vec::with_capacity(messages.len());
-    for mut message in messages {
+    let mut ready = Vec::with_capacity(messages.len());
+    for message in messages {
         if message.topic != topic {
             return Err(invalid("the messages of a batch have one topic"));
         }
@@ -143,23 +201,35 @@ pub(crate) fn batch(
                 "all messages of a batch wait for the store, or none",
             ));
         }
-        if NOT_IN_BATCHES
-            .iter()
-            .any(|name| message.property(name).is_some())
-        {
+        if has_any(&message, &NOT_IN_BATCHES) {
             return Err(invalid(
                 "delayed, timed, retried and transactional messages go alone",
             ));
         }
-        ids.push(identify(&mut message, &mut new_id));
-        let properties = properties_of(&message.properties)?;
+        ready.push(written(message, options, &mut new_id)?);
+    }
+    join(ready, options)
+}
+
+/// Makes one of several messages of one topic, at least one.
+pub(crate) fn join(messages: Vec<Outgoing>, options: &ProducerOptions) -> Result<Outgoing> {
+    let first = messages
+        .first()
+        .ok_or_else(|| invalid("the batch is empty"))?;
+    let (topic, waits) = (first.topic.clone(), first.waits);
+    let mut body = Vec::new();
+    let mut ids = Vec::with_capacity(messages.len());
+    let mut traced = Vec::new();
+    for message in messages {
         let part = BatchMessage {
             flag: message.flag,
             body: &message.body,
-            properties: properties.as_bytes(),
+            properties: message.properties.as_bytes(),
         };
         part.encode(&mut body)?;
         check_body(body.len(), options)?;
+        ids.push(message.msg_id);
+        traced.extend(message.traced);
     }
     let mut shared = PropertyMap::new();
     shared.insert(property::WAIT.to_owned(), waits.to_string());
@@ -172,6 +242,11 @@ pub(crate) fn batch(
         batch: true,
         reply: false,
         msg_id: ids.join(","),
+        alone: true,
+        tags: None,
+        waits,
+        kind: Kind::Normal,
+        traced,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use super::Producer;
 use crate::base::{Error, ErrorKind, Result};
+use crate::client::raw;
+use crate::client::trace::{DEFAULT_REGION, Event, Traced};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::message::recall::RecallHandle;
@@ -19,6 +21,7 @@ impl Producer {
     pub fn recall(&self, topic: &str, recall_handle: &str) -> Result<String> {
         self.core.check()?;
         let instance = &self.core.instance;
+        let inner = topic;
         let topic = instance.namespace.wrap(topic).into_owned();
         let place = RecallHandle::decode(recall_handle)
             .filter(|place| place.topic == topic)
@@ -35,10 +38,17 @@ impl Producer {
         };
         let request = Command::request(RequestCode::RECALL_MESSAGE, &header);
         let answer = instance.call(&master, request)?;
-        if answer.response_code() != ResponseCode::SUCCESS {
-            let remark = answer.remark.as_deref().unwrap_or("no remark");
-            let context = format!("{master} answered {}: {remark}", answer.response_code());
-            return Err(Error::new(ErrorKind::Remote(answer.code), OP, context));
+        let success = answer.response_code() == ResponseCode::SUCCESS;
+        if let Some(tracer) = self.core.tracer.as_ref().filter(|t| t.wants(inner)) {
+            let recalled = Traced {
+                topic: inner.to_owned(),
+                msg_id: place.unique_id,
+                ..Traced::default()
+            };
+            tracer.note(DEFAULT_REGION, recalled, Event::Recalled { success });
+        }
+        if !success {
+            return Err(raw::remote(OP, &master, &answer));
         }
         let recalled: RecallMessageResponse = answer.header()?;
         Ok(recalled.msg_id)

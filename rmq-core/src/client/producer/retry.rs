@@ -87,6 +87,8 @@ mod tests {
             queue_offset: 0,
             transaction_id: None,
             recall_handle: None,
+            region: None,
+            trace_on: true,
         })
     }
 

@@ -12,8 +12,9 @@ use super::retry::Tries;
 use super::{SendResult, select};
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::names::AUTO_CREATE_TOPIC;
-use crate::client::raw::{self, SendReceipt};
+use crate::client::raw::{self, SendReceipt, SendStatus};
 use crate::client::routes::TopicRoute;
+use crate::client::trace::{DEFAULT_REGION, Event, Tracer};
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
@@ -34,6 +35,9 @@ pub(crate) struct Sending {
     outgoing: Outgoing,
     target: Target,
     timeout: Duration,
+    /// Room that it takes until it is over.
+    bytes: usize,
+    began: Duration,
     tries: Mutex<Tries>,
     /// Taken by whoever ends the send.
     done: Mutex<Option<Done>>,
@@ -43,8 +47,8 @@ impl Sending {
     pub(crate) fn new(
         core: &Arc<Core>,
         outgoing: Outgoing,
-        target: Target,
-        timeout: Duration,
+        (target, timeout): (Target, Duration),
+        bytes: usize,
         done: Done,
     ) -> Arc<Self> {
         let times = match target {
@@ -52,7 +56,8 @@ impl Sending {
             // Another queue would break the order that was asked for.
             Target::Queue(_) | Target::ShardingKey(_) => 1,
         };
-        let deadline = core.instance.runtime.now().saturating_add(timeout);
+        let began = core.instance.runtime.now();
+        let deadline = began.saturating_add(timeout);
         let tries = Tries::new(times, deadline, core.options.retry_not_stored_ok);
         Arc::new(Self {
             number: core.next_number(),
@@ -60,6 +65,8 @@ impl Sending {
             outgoing,
             target,
             timeout,
+            bytes,
+            began,
             tries: Mutex::new(tries),
             done: Mutex::new(Some(done)),
         })
@@ -78,6 +85,7 @@ impl Sending {
         let done = self.done.lock().take();
         if let Some(done) = done {
             self.core.ended(self.number);
+            self.core.room.give(self.bytes);
             done(outcome);
         }
     }
@@ -134,13 +142,13 @@ impl Sending {
         let instance = Arc::clone(&self.core.instance);
         let address = match instance.master(&queue.broker_name) {
             Ok(address) => address,
-            Err(error) => return self.answered(route, &queue, now, Err(error)),
+            Err(error) => return self.answered(route, (&queue, ""), now, Err(error)),
         };
         let request = self.request(&queue);
         let route = Arc::clone(route);
         instance.call_async(&address.clone(), request, time_left, move |answer| {
             let receipt = answer.and_then(|answer| raw::receipt(&address, &answer));
-            self.answered(&route, &queue, now, receipt);
+            self.answered(&route, (&queue, &address), now, receipt);
         });
     }
 
@@ -174,7 +182,7 @@ impl Sending {
     fn answered(
         self: Arc<Self>,
         route: &Arc<TopicRoute>,
-        queue: &MessageQueue,
+        (queue, address): (&MessageQueue, &str),
         began: Duration,
         receipt: Result<SendReceipt>,
     ) {
@@ -189,8 +197,38 @@ impl Sending {
         if again {
             return self.attempt(route);
         }
+        if let (Some(tracer), Ok(receipt)) = (&self.core.tracer, &receipt) {
+            self.trace(tracer, address, receipt, now);
+        }
         let result = receipt.map(|receipt| self.result(queue, receipt));
         self.finish(result);
+    }
+
+    fn trace(&self, tracer: &Arc<Tracer>, broker: &str, receipt: &SendReceipt, now: Duration) {
+        if !receipt.trace_on {
+            return;
+        }
+        let took = now.saturating_sub(self.began).as_millis();
+        let mut offset_ids = receipt.msg_id.split(',');
+        for (traced, body_bytes) in &self.outgoing.traced {
+            let mut traced = traced.clone();
+            traced.topic = self
+                .core
+                .instance
+                .namespace
+                .unwrap(&traced.topic)
+                .into_owned();
+            let event = Event::Sent {
+                kind: self.outgoing.kind,
+                broker: broker.to_owned(),
+                body_bytes: *body_bytes,
+                took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+                offset_msg_id: offset_ids.next().unwrap_or_default().to_owned(),
+                success: receipt.status == SendStatus::Ok,
+            };
+            let region = receipt.region.as_deref().unwrap_or(DEFAULT_REGION);
+            tracer.note(region, traced, event);
+        }
     }
 
     fn result(&self, queue: &MessageQueue, receipt: SendReceipt) -> SendResult {

@@ -5,10 +5,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Weak};
 
 use super::core::Core;
+use super::launch::Leaving;
 use super::{Producer, SendOptions, SendResult};
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::raw::SendStatus;
-use crate::net::PushedRequest;
+use crate::client::trace::{DEFAULT_REGION, Event, Traced};
+use crate::net::{PushedRequest, endpoint};
 use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 use crate::protocol::message::id::OffsetMsgId;
@@ -42,6 +44,14 @@ impl TransactionState {
             Self::Unknown => TRANSACTION_UNKNOWN,
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "COMMIT_MESSAGE",
+            Self::Rollback => "ROLLBACK_MESSAGE",
+            Self::Unknown => "UNKNOW",
+        }
+    }
 }
 
 /// Is given the questions of brokers how transactions ended.
@@ -67,10 +77,12 @@ impl TransactionCheck {
     /// Tells the broker. Never blocks; what does not reach the broker is asked again.
     pub fn answer(mut self, state: TransactionState) {
         self.header.commit_or_rollback = state.code();
+        let traced = Traced::of(&self.message.message, self.header.msg_id.clone());
         let answer = Command::request(RequestCode::END_TRANSACTION, &self.header);
         let Some(core) = self.core.upgrade() else {
             return;
         };
+        core.trace_end(&self.header, traced, state, endpoint(&self.address));
         if let Err(error) = core.instance.runtime.net.oneway(&self.address, answer) {
             tracing::warn!(%error, "the broker will ask again how a transaction ended");
         }
@@ -133,8 +145,7 @@ impl Producer {
         state: TransactionState,
     ) -> Result<()> {
         self.core.check()?;
-        let topic = self.core.instance.namespace.wrap(topic);
-        self.core.end_transaction(topic.into_owned(), sent, state)
+        self.core.end_transaction(topic, sent, state)
     }
 }
 
@@ -146,9 +157,28 @@ pub(super) fn guarded(decide: impl FnOnce() -> TransactionState) -> TransactionS
 }
 
 impl Core {
+    fn trace_end(
+        &self,
+        header: &EndTransactionRequest,
+        traced: Traced,
+        state: TransactionState,
+        broker: &str,
+    ) {
+        let Some(tracer) = self.tracer.as_ref().filter(|t| t.wants(&traced.topic)) else {
+            return;
+        };
+        let event = Event::TransactionEnded {
+            broker: broker.to_owned(),
+            transaction_id: header.transaction_id.clone().unwrap_or_default(),
+            state: state.name(),
+            from_check: header.from_transaction_check,
+        };
+        tracer.note(DEFAULT_REGION, traced, event);
+    }
+
     fn end_transaction(
         &self,
-        topic: String,
+        topic: &str,
         sent: &SendResult,
         state: TransactionState,
     ) -> Result<()> {
@@ -157,7 +187,7 @@ impl Core {
         let broker_name = &sent.queue.broker_name;
         let transaction_id = sent.transaction_id.as_ref().unwrap_or(&sent.msg_id);
         let header = EndTransactionRequest {
-            topic: Some(topic),
+            topic: Some(self.instance.namespace.wrap(topic).into_owned()),
             producer_group: self.options.group.clone(),
             tran_state_table_offset: sent.queue_offset,
             commit_log_offset: place.physical_offset,
@@ -169,6 +199,12 @@ impl Core {
         };
         let request = Command::request(RequestCode::END_TRANSACTION, &header);
         let master = self.instance.master(broker_name)?;
+        let traced = Traced {
+            topic: topic.to_owned(),
+            msg_id: sent.msg_id.clone(),
+            ..Traced::default()
+        };
+        self.trace_end(&header, traced, state, &master);
         self.instance.oneway(&master, request)
     }
 
@@ -184,7 +220,7 @@ impl Core {
         }
         let core = Arc::clone(self);
         self.instance.runtime.callbacks.run(move || {
-            let leaving = super::Leaving(core);
+            let leaving = Leaving(core);
             if let Err(error) = leaving.0.ask_checker(&request) {
                 tracing::warn!(%error, "a transaction was not checked");
             }
