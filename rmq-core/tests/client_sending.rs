@@ -9,10 +9,11 @@ use std::time::Duration;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result};
 use rmq_core::embed::{
-    Admin, AfterSend, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions,
-    Deployment, Hooks, Message, MessageQueue, Producer, ProducerOptions, PullConsumer,
-    PushConsumer, ReceivedMessage, SendHook, SendOptions, SendResult, StartFrom, Subscription,
-    SubscriptionGroupConfig, TopicConfig, TransactionState, reply_to,
+    Admin, AfterConsume, AfterSend, ClientOptions, Cluster, ClusterOptions, ConsumeHook,
+    ConsumeStatus, ConsumerOptions, Deployment, Hooks, Message, MessageQueue, Producer,
+    ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, SendHook, SendOptions,
+    SendResult, StartFrom, Subscription, SubscriptionGroupConfig, TopicConfig, TransactionState,
+    reply_to,
 };
 use rmq_core::protocol::body::topic_stats::TopicOffset;
 
@@ -546,4 +547,86 @@ fn a_timed_message_is_taken_back() {
     assert_eq!(producer.recall(TOPIC, &handle).unwrap(), sent.msg_id);
     let error = producer.recall(TOPIC, "no handle").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+/// The records of the trace topic that are about a message: kind, success if told, code if told.
+fn traces_of(cluster: &Cluster, msg_id: &str) -> Vec<String> {
+    let text: String = stored(cluster, "traces").iter().map(body).collect();
+    let of = |record: &str| {
+        let fields: Vec<&str> = record.split('\u{1}').collect();
+        match fields[..] {
+            ["SubBefore", _, _, group, _, id, times, _] if id == msg_id => {
+                Some(format!("before {group} {times}"))
+            }
+            ["SubAfter", _, id, _, success, _, code, _, group] if id == msg_id => {
+                Some(format!("after {group} {success} {code}"))
+            }
+            _ => None,
+        }
+    };
+    text.split_terminator('\u{2}').filter_map(of).collect()
+}
+
+#[test]
+fn consumption_is_traced_and_hooked() {
+    let cluster = cluster();
+    let client = ClientOptions {
+        trace: true,
+        trace_topic: "traces".to_owned(),
+        ..in_namespace(&cluster)
+    };
+    let producer = Producer::start(ProducerOptions {
+        client: in_namespace(&cluster),
+        ..options(&cluster)
+    })
+    .unwrap();
+    let sent = producer.send(Message::new(TOPIC, "twice")).unwrap();
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&told);
+    let hook = move |group: &str, messages: &[ReceivedMessage]| -> Option<AfterConsume> {
+        let begun = format!(
+            "{group} {} {}",
+            messages[0].message.topic,
+            body(&messages[0])
+        );
+        let noted = Arc::clone(&noted);
+        Some(Box::new(move |status| {
+            noted.lock().unwrap().push(format!("{begun} {status:?}"));
+        }))
+    };
+    let mut hooks: Hooks<dyn ConsumeHook> = Hooks::default();
+    hooks.add(Arc::new(hook));
+    let of_group = |group: &str| ConsumerOptions {
+        group: group.to_owned(),
+        hooks: hooks.clone(),
+        ..consumer_options(client.clone())
+    };
+    let all = || vec![Subscription::tags(TOPIC, "*").unwrap()];
+    let listener = |messages: &[ReceivedMessage]| match messages[0].reconsume_times {
+        0 => ConsumeStatus::Later,
+        _ => ConsumeStatus::Success,
+    };
+    let consumer = PushConsumer::start(of_group("g1"), all(), listener).unwrap();
+    await_true("it came twice", || told.lock().unwrap().len() == 2);
+    consumer.close(LONG).unwrap();
+    let wanted = ["g1 orders twice Later", "g1 orders twice Success"];
+    assert_eq!(*told.lock().unwrap(), wanted);
+    let traces = traces_of(&cluster, &sent.msg_id);
+    let wanted = [
+        "before g1 0",
+        "after g1 false 4",
+        "before g1 1",
+        "after g1 true 0",
+    ];
+    assert_eq!(traces, wanted);
+
+    // So it is where each message is answered by itself.
+    let (consumer, deliveries) = PushConsumer::start_queued(of_group("g2"), all()).unwrap();
+    let delivery = deliveries.poll(1, LONG).unwrap().remove(0);
+    assert_eq!(told.lock().unwrap().len(), 2);
+    assert!(delivery.ack());
+    consumer.close(LONG).unwrap();
+    assert_eq!(told.lock().unwrap()[2..], ["g2 orders twice Success"]);
+    let traces = traces_of(&cluster, &sent.msg_id);
+    assert_eq!(traces[4..], ["before g2 0", "after g2 true 0"]);
 }

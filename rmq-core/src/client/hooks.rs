@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::consumer::ConsumeStatus;
 use super::producer::SendResult;
+use super::trace::{ConsumeTrace, Tracer};
 use crate::base::Error;
 use crate::protocol::message::user::{Message, ReceivedMessage};
 
@@ -55,10 +56,6 @@ impl<H: ?Sized> Hooks<H> {
     /// Adds a hook.
     pub fn add(&mut self, hook: Arc<H>) {
         self.0.push(hook);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -124,23 +121,33 @@ impl SendWatch {
     }
 }
 
-/// Those who wait for the end of one consumption.
-#[derive(Default)]
-pub(crate) struct ConsumeWatch(Vec<AfterConsume>);
+/// Those who wait for the end of one consumption, the traces among them. Dropped without an end,
+/// the messages were not consumed.
+pub(crate) struct ConsumeWatch {
+    hooks: Vec<AfterConsume>,
+    trace: Option<ConsumeTrace>,
+}
 
 impl ConsumeWatch {
     pub(crate) fn begin(
         hooks: &Hooks<dyn ConsumeHook>,
+        tracer: Option<&Arc<Tracer>>,
         group: &str,
         messages: &[ReceivedMessage],
     ) -> Self {
         let begun = hooks.0.iter();
         let begun = begun.filter_map(|hook| guarded(|| hook.before_consume(group, messages)));
-        Self(begun.collect())
+        Self {
+            hooks: begun.collect(),
+            trace: tracer.map(|tracer| tracer.consuming(messages)),
+        }
     }
 
     pub(crate) fn end(self, status: ConsumeStatus) {
-        for after in self.0 {
+        if let Some(trace) = self.trace {
+            trace.end(status);
+        }
+        for after in self.hooks {
             guarded(|| {
                 after(status);
                 Some(())
@@ -161,7 +168,6 @@ mod tests {
         let failures = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&failures);
         let mut hooks: Hooks<dyn SendHook> = Hooks::default();
-        assert!(hooks.is_empty());
         hooks.add(Arc::new(|_: &mut Message| -> Option<AfterSend> {
             panic!("on purpose")
         }));

@@ -49,8 +49,12 @@ impl Keys {
 /// `producerGroup`, `sendMsgTimeout`, `retryTimesWhenSendFailed`,
 /// `retryAnotherBrokerWhenNotStoreOK`, `compressMsgBodyOverHowmuch`, `compressType`,
 /// `compressLevel`, `maxMessageSize`, `defaultTopicQueueNums`, `sendLatencyFaultEnable`,
-/// `clientIP`, `instanceName`, `unitName`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
-/// `mqClientApiTimeout`; and `rmq.maxInFlight`, the asynchronous sends under way at a time.
+/// `autoBatch`, `batchMaxDelayMs`, `batchMaxBytes`, `totalBatchMaxBytes`,
+/// `backPressureForAsyncSendNum` (also `rmq.maxInFlight`: the asynchronous sends under way at a
+/// time) and `backPressureForAsyncSendSize` (the bytes of sends under way); and those of every
+/// client: `clientIP`, `instanceName`, `unitName`, `namespace`, `pollNameServerInterval`,
+/// `heartbeatBrokerInterval`, `mqClientApiTimeout`, `enableTrace` (also `enableMsgTrace`),
+/// `traceTopic`, `traceMsgBatchNum`.
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
 pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
@@ -62,7 +66,7 @@ pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
 }
 
 /// An admin client's options from the keys that all clients have: `namesrvAddr`, `clientIP`,
-/// `instanceName`, `unitName`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
+/// `instanceName`, `unitName`, `namespace`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
 /// `mqClientApiTimeout`, which bounds each of its requests.
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
@@ -95,6 +99,10 @@ pub(super) fn set_client(
         "pollNameServerInterval" => client.route_poll_interval_ms = keys.positive(key, value)?,
         "heartbeatBrokerInterval" => client.heartbeat_interval_ms = keys.positive(key, value)?,
         "mqClientApiTimeout" => client.request_timeout_ms = keys.positive(key, value)?,
+        "namespace" => client.namespace = value.to_owned(),
+        "enableTrace" | "enableMsgTrace" => client.trace = keys.read(key, value)?,
+        "traceTopic" => client.trace_topic = value.to_owned(),
+        "traceMsgBatchNum" => client.trace_batch_max = keys.read(key, value)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -117,7 +125,16 @@ fn set(options: &mut ProducerOptions, key: &str, value: &str) -> Result<()> {
         "maxMessageSize" => options.max_message_bytes = KEYS.read(key, value)?,
         "defaultTopicQueueNums" => options.new_topic_queue_nums = KEYS.read(key, value)?,
         "sendLatencyFaultEnable" => options.avoid_slow_brokers = KEYS.read(key, value)?,
-        "rmq.maxInFlight" => options.max_in_flight = KEYS.read(key, value)?,
+        "rmq.maxInFlight" | "backPressureForAsyncSendNum" => {
+            options.max_in_flight = KEYS.read(key, value)?;
+        }
+        "backPressureForAsyncSendSize" => {
+            options.max_in_flight_bytes = KEYS.read(key, value)?;
+        }
+        "autoBatch" => options.auto_batch = KEYS.read(key, value)?,
+        "batchMaxDelayMs" => options.batch_hold_ms = KEYS.positive(key, value)?,
+        "batchMaxBytes" => options.batch_max_bytes = KEYS.read(key, value)?,
+        "totalBatchMaxBytes" => options.batch_total_bytes = KEYS.read(key, value)?,
         _ => return Err(KEYS.unknown(key)),
     }
     Ok(())
@@ -152,8 +169,23 @@ mod tests {
             ("retryAnotherBrokerWhenNotStoreOK", "true"),
             ("compressType", "LZ4"),
             ("rmq.maxInFlight", "7"),
+            ("namespace", "ns"),
+            ("enableMsgTrace", "true"),
+            ("traceTopic", "traces"),
+            ("traceMsgBatchNum", "5"),
+            ("autoBatch", "true"),
+            ("batchMaxDelayMs", "20"),
+            ("batchMaxBytes", "100"),
+            ("totalBatchMaxBytes", "1000"),
+            ("backPressureForAsyncSendSize", "2000"),
         ])
         .unwrap();
+        let (client, held) = (&made.client, made.held_limits());
+        assert_eq!((&*client.namespace, &*client.trace_topic), ("ns", "traces"));
+        assert_eq!((client.trace, client.trace_batch_max), (true, 5));
+        assert_eq!((made.auto_batch, held.hold.as_millis()), (true, 20));
+        assert_eq!((held.batch_bytes, held.total_bytes), (100, 1000));
+        assert_eq!(made.max_in_flight_bytes, 2000);
         assert_eq!(
             (made.client.nameservers.as_str(), made.group.as_str()),
             ("a:1", "g")

@@ -133,6 +133,9 @@ impl Core {
             let queues: Vec<_> = queues.into_keys().collect();
             self.unlock(&queues);
         }
+        if let Some(tracer) = &self.tracer {
+            tracer.close(if inside { Duration::ZERO } else { left() });
+        }
         self.instance.close(left().max(Duration::from_millis(100)));
         if quiet {
             self.consume.stop();

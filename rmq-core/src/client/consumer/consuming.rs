@@ -107,11 +107,22 @@ impl Core {
         self.restore_topics(&mut messages);
         match listener {
             Listener::Messages(listen) => {
-                let status = guarded(|| listen(&messages));
+                let status = self.listened(|| listen(&messages), &messages);
                 self.settle(queue, messages, status);
             }
             Listener::Handles(_) | Listener::Queue(_) => self.hand_over(queue, messages),
         }
+    }
+
+    fn listened(
+        &self,
+        listen: impl FnOnce() -> ConsumeStatus,
+        messages: &[ReceivedMessage],
+    ) -> ConsumeStatus {
+        let watch = self.watch(messages);
+        let status = guarded(listen);
+        watch.end(status);
+        status
     }
 
     /// Does what follows from the answer to messages that are not consumed in order. Blocks.
@@ -237,7 +248,7 @@ impl Core {
             // The answer to the last of them goes on.
             return self.hand_over(&queue, messages);
         };
-        let again = match guarded(|| listen(&messages)) {
+        let again = match self.listened(|| listen(&messages), &messages) {
             ConsumeStatus::Success => {
                 let done = messages.iter().map(|m| m.queue_offset);
                 queue.state.lock().done(done);

@@ -15,10 +15,12 @@ use super::pop::PopQueue;
 use super::process_queue::ProcessQueue;
 use crate::base::{Error, ErrorKind, Result};
 use crate::client::completions::CompletionQueue;
+use crate::client::hooks::ConsumeWatch;
 use crate::client::instance::{Instance, Member, Repeats, repeat};
 use crate::client::names;
 use crate::client::runtime::Runtime;
 use crate::client::scheduler::Scheduler;
+use crate::client::trace::Tracer;
 use crate::client::wait::Pending;
 use crate::net::PushedRequest;
 use crate::protocol::body::heartbeat::{ConsumeFromWhere, ConsumeType, ConsumerData, ProducerData};
@@ -126,6 +128,7 @@ pub(crate) struct Core {
     pub(crate) running: Pending,
     /// Handles that are not answered.
     pub(crate) handed: Pending,
+    pub(crate) tracer: Option<Arc<Tracer>>,
     pub(crate) suspended: AtomicBool,
     pub(crate) local_offsets: LocalOffsets,
     /// Whether queues are assigned by the program rather than divided among the group.
@@ -151,8 +154,13 @@ impl Core {
     pub(crate) fn start(mut options: ConsumerOptions, mode: Mode) -> Result<Arc<Self>> {
         options.check()?;
         let instance = Arc::new(Instance::new(options.client.clone(), None)?);
-        options.group = instance.namespace.wrap(&options.group).into_owned();
         let runtime = Arc::clone(&instance.runtime);
+        let tracer = match mode {
+            // Nobody says what became of what was polled.
+            Mode::Poll => None,
+            _ => Tracer::start(&options.client, &runtime, &options.group, "CONSUME")?,
+        };
+        options.group = instance.namespace.wrap(&options.group).into_owned();
         let clock = Arc::clone(&runtime.clock);
         let consume = Scheduler::new("consume", options.consume_threads, Arc::clone(&clock));
         if !matches!(mode, Mode::Poll) {
@@ -168,6 +176,7 @@ impl Core {
             consume,
             running: Pending::default(),
             handed: Pending::default(),
+            tracer,
             suspended: AtomicBool::new(false),
             local_offsets,
             manual: AtomicBool::new(false),
@@ -234,6 +243,12 @@ impl Core {
             true => Err(Error::new(ErrorKind::Closed, OP, "the consumer is closed")),
             false => Ok(()),
         }
+    }
+
+    /// Tells hooks and traces of messages that are about to be consumed.
+    pub(crate) fn watch(&self, messages: &[ReceivedMessage]) -> ConsumeWatch {
+        let group = self.instance.namespace.unwrap(&self.options.group);
+        ConsumeWatch::begin(&self.options.hooks, self.tracer.as_ref(), &group, messages)
     }
 
     /// Where messages wait for a program that asks for handles.

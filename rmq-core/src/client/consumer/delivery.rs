@@ -15,6 +15,7 @@ use super::popping::Claim;
 use crate::base::Result;
 use crate::base::thread::ProcessMark;
 use crate::client::completions::CompletionQueue;
+use crate::client::hooks::ConsumeWatch;
 use crate::protocol::message::user::ReceivedMessage;
 
 /// A message that somebody works on. It is answered for once, from any thread, by `ack` or `later`;
@@ -24,6 +25,8 @@ pub struct Delivery {
     message: ReceivedMessage,
     origin: Origin,
     answered: AtomicBool,
+    /// Told of the answer.
+    watch: Mutex<Option<ConsumeWatch>>,
     process: ProcessMark,
 }
 
@@ -63,6 +66,7 @@ impl Delivery {
             message,
             origin,
             answered: AtomicBool::new(false),
+            watch: Mutex::default(),
             process: ProcessMark::current(),
         }
     }
@@ -101,6 +105,10 @@ impl Delivery {
     fn answer(&self, status: ConsumeStatus) -> bool {
         if !self.process.is_current() || self.answered.swap(true, Ordering::SeqCst) {
             return false;
+        }
+        let watch = self.watch.lock().take();
+        if let Some(watch) = watch {
+            watch.end(status);
         }
         match &self.origin {
             Origin::Queue { core, queue, batch } => {
@@ -227,7 +235,10 @@ impl Core {
                 queue: Arc::clone(queue),
                 batch: batch.clone(),
             };
-            Delivery::new(message, origin)
+            let watch = self.watch(std::slice::from_ref(&message));
+            let delivery = Delivery::new(message, origin);
+            *delivery.watch.lock() = Some(watch);
+            delivery
         });
         self.hand_out(deliveries.collect());
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::allocate::Allocation;
 use super::process_queue::FlowLimits;
 use crate::base::{Error, ErrorKind, Result};
+use crate::client::hooks::{ConsumeHook, Hooks};
 use crate::client::names;
 use crate::client::options::ClientOptions;
 use crate::protocol::body::heartbeat::MessageModel;
@@ -111,6 +112,8 @@ pub struct ConsumerOptions {
     /// How long it is until a popped message that failed comes again, ms: the first time, the
     /// second, and so on; the last one is for all later ones.
     pub pop_retry_delays_ms: Vec<u64>,
+    /// What runs around every consumption of a push consumer.
+    pub hooks: Hooks<dyn ConsumeHook>,
 }
 
 /// As Java clients have them, in seconds.
@@ -145,6 +148,7 @@ impl Default for ConsumerOptions {
             pop_batch_max: 32,
             max_popped_per_queue: 96,
             pop_retry_delays_ms: POP_RETRY_DELAYS.map(|seconds| seconds * 1_000).to_vec(),
+            hooks: Hooks::default(),
         }
     }
 }

@@ -105,8 +105,9 @@ impl Producer {
         let (slot, leaving) = (Slot::new(), Leaving(Arc::clone(core)));
         let filled = slot.clone();
         let done: Done = Box::new(move |outcome| {
-            filled.put(outcome);
+            // Who waits may send again at once, and is not to find himself under way.
             drop(leaving);
+            filled.put(outcome);
         });
         let target = core.wrapped(options.target);
         if core.held.is_some() && !outgoing.batch {

@@ -66,8 +66,8 @@ impl Producer {
         let (slot, leaving) = (Slot::new(), Leaving(Arc::clone(&self.core)));
         let filled = slot.clone();
         let done: ReplyDone = Box::new(move |reply| {
-            filled.put(reply);
             drop(leaving);
+            filled.put(reply);
         });
         let id = self.begin_request(message, timeout, (usize::MAX, timeout), done)?;
         let left = until.saturating_sub(self.core.now());
