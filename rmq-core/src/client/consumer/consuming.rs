@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    fn listened(
+    pub(crate) fn listened(
         &self,
         listen: impl FnOnce() -> ConsumeStatus,
         messages: &[ReceivedMessage],

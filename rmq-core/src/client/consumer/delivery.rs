@@ -235,10 +235,7 @@ impl Core {
                 queue: Arc::clone(queue),
                 batch: batch.clone(),
             };
-            let watch = self.watch(std::slice::from_ref(&message));
-            let delivery = Delivery::new(message, origin);
-            *delivery.watch.lock() = Some(watch);
-            delivery
+            self.handle(message, origin)
         });
         self.hand_out(deliveries.collect());
     }
@@ -251,9 +248,16 @@ impl Core {
                 core: Arc::downgrade(self),
                 claim: Arc::new(claim),
             };
-            Delivery::new(message, origin)
+            self.handle(message, origin)
         });
         self.hand_out(deliveries.collect());
+    }
+
+    fn handle(&self, message: ReceivedMessage, origin: Origin) -> Delivery {
+        let watch = self.watch(std::slice::from_ref(&message));
+        let delivery = Delivery::new(message, origin);
+        *delivery.watch.lock() = Some(watch);
+        delivery
     }
 
     /// The handle of a popped message was answered for; without a status it never was handed out,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::consuming::{Running, TRIES, guarded};
+use super::consuming::{Running, TRIES};
 use super::core::{ConsumeStatus, Core, Listener, Mode};
 use super::options::StartFrom;
 use super::pop::{PopQueue, Verdict, note_check_points, verdict};
@@ -242,7 +242,7 @@ impl Core {
         self.restore_topics(&mut messages);
         match listener {
             Listener::Messages(listen) => {
-                let status = guarded(|| listen(&messages));
+                let status = self.listened(|| listen(&messages), &messages);
                 for message in &messages {
                     self.settle_popped(&claim, message, status);
                 }
