@@ -54,7 +54,8 @@ pub struct SendResult {
 /// Errors of every send: `Invalid` and `Limit` for a message that no broker would take, before
 /// anything is sent; `NotFound` when no nameserver knows the topic and it cannot be made;
 /// `Unreachable` and `Timeout` when no broker acknowledged it in time (it may be stored all the
-/// same); `Busy` when too much is under way; `Remote` with the code of a broker that refused it; `Closed`; `Forked`.
+/// same); `Busy` when too much is under way; `Remote` with the code of a broker that refused it;
+/// `Closed`; `Forked`.
 #[derive(Debug)]
 pub struct Producer {
     core: Arc<Core>,
