@@ -15,6 +15,8 @@ mod apache;
 mod client;
 #[path = "interop/client_consumer.rs"]
 mod client_consumer;
+#[path = "interop/client_producer.rs"]
+mod client_producer;
 #[path = "support/log_files.rs"]
 mod log_files;
 #[path = "interop/metadata.rs"]
