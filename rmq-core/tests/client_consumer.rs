@@ -197,6 +197,40 @@ fn what_fails_comes_again_and_is_given_up_in_the_end() {
 }
 
 #[test]
+fn what_the_listener_does_not_return_comes_again() {
+    let cluster = cluster(1);
+    let producer = producer(&cluster);
+    send(&producer, ["stuck".to_owned()]);
+    let times: Arc<Mutex<Vec<i32>>> = Arc::default();
+    let (entered, has_entered) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let seen = Arc::clone(&times);
+    let listener = move |messages: &[ReceivedMessage]| {
+        let times = messages[0].reconsume_times;
+        seen.lock().unwrap().push(times);
+        entered.send(times).unwrap();
+        if times == 0 {
+            released.lock().unwrap().recv_timeout(LONG).unwrap();
+            // Without effect: the broker has it again.
+            return ConsumeStatus::Later;
+        }
+        ConsumeStatus::Success
+    };
+    let options = ConsumerOptions {
+        consume_timeout_ms: 200,
+        ..options(&cluster)
+    };
+    let consumer = PushConsumer::start(options, all(), listener).unwrap();
+    assert_eq!(has_entered.recv_timeout(LONG).unwrap(), 0);
+    assert_eq!(has_entered.recv_timeout(LONG).unwrap(), 1);
+    release.send(()).unwrap();
+    std::thread::sleep(SHORT);
+    consumer.close(LONG).unwrap();
+    assert_eq!(*times.lock().unwrap(), [0, 1]);
+}
+
+#[test]
 fn members_share_queues_and_take_each_others_over() {
     let cluster = cluster(2);
     let producer = producer(&cluster);
@@ -691,4 +725,26 @@ fn operators_see_and_move_a_consumer() {
         || status().get(&sent.queue) == Some(&1),
         || format!("{:?}", status()),
     );
+}
+
+#[test]
+fn an_operator_is_told_of_a_listener_that_panics() {
+    let cluster = cluster(1);
+    let producer = producer(&cluster);
+    let sent = producer.send(Message::new(TOPIC, "a")).unwrap();
+    let listener = |_: &[ReceivedMessage]| panic!("on purpose");
+    let consumer = PushConsumer::start(options(&cluster), all(), listener).unwrap();
+    let header = ConsumeMessageDirectlyRequest {
+        consumer_group: GROUP.to_owned(),
+        client_id: Some(consumer.client_id().to_owned()),
+        msg_id: Some(sent.offset_msg_id),
+        broker_name: Some("broker-a".to_owned()),
+        topic: None,
+        topic_sys_flag: None,
+        group_sys_flag: None,
+    };
+    let request = Command::request(RequestCode::CONSUME_MESSAGE_DIRECTLY, &header);
+    let result = ConsumeDirectlyResult::decode(&ask(&cluster, request).body).unwrap();
+    assert_eq!(result.consume_result, "CR_THROW_EXCEPTION");
+    assert!(result.remark.is_some());
 }

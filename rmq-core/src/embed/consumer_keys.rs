@@ -23,7 +23,9 @@ const KEYS: Keys = Keys {
 /// `virtualNodeCnt`, `consumeridcs` (rooms separated by commas), `messageQueueList`
 /// (`TOPIC@BROKER@NUMBER` separated by commas), `consumeThreadMin`, `consumeThreadMax`,
 /// `consumeMessageBatchMaxSize`, `pullBatchSize`, `brokerSuspendMaxTimeMillis`,
-/// `pullThresholdForQueue`, `pullThresholdSizeForQueue` (MiB), `consumeConcurrentlyMaxSpan`,
+/// `pullThresholdForQueue`, `pullThresholdSizeForQueue` (MiB), `pullThresholdForTopic`,
+/// `pullThresholdSizeForTopic` (MiB), `pullInterval`, `consumeTimeout` (minutes),
+/// `consumeConcurrentlyMaxSpan`,
 /// `maxReconsumeTimes`, `suspendCurrentQueueTimeMillis`, `persistConsumerOffsetInterval`,
 /// `clientRebalance`, `popInvisibleTime`, `popBatchNums`, `popThresholdForQueue`, `autoCommit`,
 /// `autoCommitIntervalMillis`, `rocketmq.client.rebalance.waitInterval`,
@@ -80,6 +82,21 @@ fn set_limit(options: &mut ConsumerOptions, key: &str, value: &str) -> Result<bo
         "brokerSuspendMaxTimeMillis" => options.pull_hold_ms = KEYS.positive(key, value)?,
         "pullThresholdForQueue" => options.max_messages_per_queue = KEYS.read(key, value)?,
         "pullThresholdSizeForQueue" => options.max_bytes_per_queue = mebibytes(key, value)?,
+        "pullThresholdForTopic" => {
+            let most: i64 = KEYS.read(key, value)?;
+            options.max_messages = usize::try_from(most).ok();
+        }
+        "pullThresholdSizeForTopic" => {
+            options.max_bytes = match value.trim() {
+                "-1" => None,
+                _ => Some(mebibytes(key, value)?),
+            };
+        }
+        "pullInterval" => options.pull_interval_ms = KEYS.read(key, value)?,
+        "consumeTimeout" => {
+            let minutes = KEYS.positive(key, value)?;
+            options.consume_timeout_ms = minutes.saturating_mul(60_000);
+        }
         "consumeConcurrentlyMaxSpan" => options.max_span_per_queue = KEYS.read(key, value)?,
         "maxReconsumeTimes" => {
             options.max_reconsume_times = match KEYS.read(key, value)? {
@@ -247,6 +264,9 @@ mod tests {
             ("maxReconsumeTimes", "0"),
             ("persistConsumerOffsetInterval", "9"),
             ("clientRebalance", "false"),
+            ("consumeTimeout", "2"),
+            ("pullThresholdForTopic", "-1"),
+            ("pullThresholdSizeForTopic", "1"),
             ("rmq.popRetryDelays", "1000, 2000"),
         ])
         .unwrap();
@@ -259,6 +279,11 @@ mod tests {
         assert_eq!(made.max_bytes_per_queue, 2 << 20);
         assert_eq!(made.max_reconsume_times, Some(0));
         assert!(made.broker_rebalance && made.pop_retry_delays_ms == [1_000, 2_000]);
+        assert_eq!(
+            (made.consume_timeout_ms, made.max_messages),
+            (120_000, None)
+        );
+        assert_eq!(made.max_bytes, Some(1 << 20));
         let endless = options(&[("maxReconsumeTimes", "-1")]).unwrap();
         assert_eq!(endless.max_reconsume_times, None);
     }

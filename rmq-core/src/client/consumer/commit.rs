@@ -1,15 +1,45 @@
 //! Committing offsets, and the end of a consumer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::core::{Assigned, Core};
 use crate::base::{Error, ErrorKind, Result};
-use crate::client::wait::Pending;
+use crate::client::wait::Slot;
 use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 use crate::protocol::request::offset::UpdateConsumerOffsetRequest;
+
+type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Offsets on their way.
+struct Commits {
+    left: AtomicUsize,
+    failed: super::Failed,
+    done: Mutex<Option<Done>>,
+}
+
+impl Commits {
+    fn answered(&self, queue: &Assigned, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            *queue.committed.lock() = None;
+            self.failed.put(error);
+        }
+        self.one_less();
+    }
+
+    fn one_less(&self) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let done = self.done.lock().take();
+            if let Some(done) = done {
+                done(self.failed.clone().into_result());
+            }
+        }
+    }
+}
 
 impl Core {
     fn commit_request(&self, queue: &Assigned, offset: i64) -> Command {
@@ -63,41 +93,76 @@ impl Core {
 
     /// Commits every position and waits for the brokers. The first failure is returned.
     pub(crate) fn commit_now(&self, timeout: Duration) -> Result<()> {
-        let (pending, failed) = (Arc::new(Pending::default()), super::Failed::default());
-        for queue in self.assigned() {
-            let Some(position) = Self::uncommitted(&queue) else {
-                continue;
-            };
+        self.commit_and_wait(self.positions(), timeout)
+    }
+
+    /// The positions that were not committed yet; they count as committed now.
+    fn positions(&self) -> Vec<(Arc<Assigned>, i64)> {
+        let queues = self.assigned().into_iter();
+        let positions = queues.filter_map(|queue| Some((Self::uncommitted(&queue)?, queue)));
+        positions
+            .map(|(position, queue)| (queue, position))
+            .collect()
+    }
+
+    /// Commits these offsets and waits for the brokers.
+    pub(crate) fn commit_and_wait(
+        &self,
+        offsets: Vec<(Arc<Assigned>, i64)>,
+        timeout: Duration,
+    ) -> Result<()> {
+        let slot = Slot::new();
+        let filled = slot.clone();
+        self.commit_each(offsets, timeout, move |outcome| filled.put(outcome));
+        slot.take(timeout).unwrap_or_else(|| {
+            let context = "brokers did not take all offsets in time";
+            Err(Error::new(ErrorKind::Timeout, "commit offsets", context))
+        })
+    }
+
+    /// Commits every position. `done` runs on a thread for callbacks when the brokers have
+    /// answered.
+    pub(crate) fn commit_later(&self, done: impl FnOnce(Result<()>) + Send + 'static) {
+        let runtime = Arc::clone(&self.instance.runtime);
+        let timeout = self.instance.request_timeout();
+        self.commit_each(self.positions(), timeout, move |outcome| {
+            runtime.callbacks.run(move || done(outcome));
+        });
+    }
+
+    /// `done` may run on the event loop, and must not block.
+    fn commit_each(
+        &self,
+        offsets: Vec<(Arc<Assigned>, i64)>,
+        timeout: Duration,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        let all = Arc::new(Commits {
+            left: AtomicUsize::new(offsets.len() + 1),
+            failed: super::Failed::default(),
+            done: Mutex::new(Some(Box::new(done))),
+        });
+        for (queue, offset) in offsets {
             if self.options.is_broadcast() {
-                self.local_offsets.set(&queue.queue, position);
+                self.local_offsets.set(&queue.queue, offset);
+                all.answered(&queue, Ok(()));
                 continue;
             }
-            let request = self.commit_request(&queue, position);
-            let address = match self.instance.broker(&queue.queue.broker_name, 0) {
-                Ok((address, _)) => address,
-                Err(error) => {
-                    *queue.committed.lock() = None;
-                    failed.put(error);
-                    continue;
+            let request = self.commit_request(&queue, offset);
+            match self.instance.broker(&queue.queue.broker_name, 0) {
+                Ok((address, _)) => {
+                    let all = Arc::clone(&all);
+                    self.instance
+                        .call_async(&address, request, timeout, move |answer| {
+                            let taken = answer.and_then(super::rebalance::successful);
+                            all.answered(&queue, taken.map(drop));
+                        });
                 }
-            };
-            pending.enter(usize::MAX);
-            let (answered, told) = (Arc::clone(&pending), failed.clone());
-            self.instance
-                .call_async(&address, request, timeout, move |answer| {
-                    if let Err(error) = answer.and_then(super::rebalance::successful) {
-                        *queue.committed.lock() = None;
-                        told.put(error);
-                    }
-                    answered.leave();
-                });
+                Err(error) => all.answered(&queue, Err(error)),
+            }
         }
         self.local_offsets.save();
-        if !pending.wait_none(timeout) {
-            let context = "brokers did not take all offsets in time";
-            failed.put(Error::new(ErrorKind::Timeout, "commit offsets", context));
-        }
-        failed.into_result()
+        all.one_less();
     }
 
     /// See `PushConsumer::close`.

@@ -38,11 +38,17 @@ impl Drop for Running<'_> {
     }
 }
 
-pub(crate) fn guarded(listen: impl FnOnce() -> ConsumeStatus) -> ConsumeStatus {
-    panic::catch_unwind(AssertUnwindSafe(listen)).unwrap_or_else(|_| {
+/// What the listener answers; `None` when it panicked.
+pub(crate) fn caught(listen: impl FnOnce() -> ConsumeStatus) -> Option<ConsumeStatus> {
+    let status = panic::catch_unwind(AssertUnwindSafe(listen)).ok();
+    if status.is_none() {
         tracing::error!("the listener of a consumer panicked; its messages come again");
-        ConsumeStatus::Later
-    })
+    }
+    status
+}
+
+pub(crate) fn guarded(listen: impl FnOnce() -> ConsumeStatus) -> ConsumeStatus {
+    caught(listen).unwrap_or(ConsumeStatus::Later)
 }
 
 impl Core {
@@ -104,6 +110,15 @@ impl Core {
             drop(running);
             return self.consume_later(Arc::clone(queue), messages, RESTING);
         }
+        let now = self.instance.runtime.now();
+        {
+            // What was sent back meanwhile, or sought away from, is not consumed here.
+            let mut state = queue.state.lock();
+            messages.retain(|message| state.begin(message.queue_offset, now));
+        }
+        if messages.is_empty() {
+            return;
+        }
         self.restore_topics(&mut messages);
         match listener {
             Listener::Messages(listen) => {
@@ -129,9 +144,17 @@ impl Core {
     pub(crate) fn settle(
         self: &Arc<Self>,
         queue: &Arc<Assigned>,
-        messages: Vec<ReceivedMessage>,
+        mut messages: Vec<ReceivedMessage>,
         status: ConsumeStatus,
     ) {
+        // Another member has them by now, or the broker delivers them again.
+        if queue.is_dropped() {
+            return;
+        }
+        {
+            let state = queue.state.lock();
+            messages.retain(|message| state.is_out(message.queue_offset));
+        }
         let mut done: Vec<i64> = messages.iter().map(|m| m.queue_offset).collect();
         let level = match status {
             ConsumeStatus::Success => None,
@@ -181,13 +204,27 @@ impl Core {
         delay_level: i32,
         max_reconsume_times: i32,
     ) -> Result<()> {
-        let namespace = &self.instance.namespace;
+        let origin = Some(message);
+        let (at, max) = (message.physical_offset, max_reconsume_times);
+        self.send_back_from(broker, at, origin, delay_level, max)
+    }
+
+    /// The same for the message at an offset of the broker's log.
+    pub(crate) fn send_back_from(
+        &self,
+        broker: &str,
+        physical_offset: i64,
+        origin: Option<&ReceivedMessage>,
+        delay_level: i32,
+        max_reconsume_times: i32,
+    ) -> Result<()> {
+        let wrap = |topic| self.instance.namespace.wrap(topic).into_owned();
         let header = SendMessageBackRequest {
-            physical_offset: message.physical_offset,
+            physical_offset,
             group: self.options.group.clone(),
             delay_level,
-            origin_msg_id: Some(message.msg_id()),
-            origin_topic: Some(namespace.wrap(&message.message.topic).into_owned()),
+            origin_msg_id: origin.map(ReceivedMessage::msg_id),
+            origin_topic: origin.map(|origin| wrap(&origin.message.topic)),
             unit_mode: false,
             max_reconsume_times: Some(max_reconsume_times),
         };

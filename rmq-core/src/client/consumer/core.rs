@@ -211,6 +211,9 @@ impl Core {
         if self.is_locking() {
             repeat(self, LOCK_RENEWAL, Self::renew_locks);
         }
+        if let Some(often) = self.look_for_stuck() {
+            repeat(self, often, Self::send_back_stuck);
+        }
     }
 
     /// Tells the brokers of all subscribed topics of this consumer, and waits until they know.

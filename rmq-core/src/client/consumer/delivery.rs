@@ -102,6 +102,16 @@ impl Delivery {
         })
     }
 
+    /// Somebody works on it from now on.
+    fn begin(&self) {
+        if let Origin::Queue { core, queue, .. } = &self.origin
+            && let Some(core) = core.upgrade()
+        {
+            let now = core.instance.runtime.now();
+            queue.state.lock().begin(self.message.queue_offset, now);
+        }
+    }
+
     fn answer(&self, status: ConsumeStatus) -> bool {
         if !self.process.is_current() || self.answered.swap(true, Ordering::SeqCst) {
             return false;
@@ -187,7 +197,9 @@ impl Deliveries {
     /// none when none came or `wake` was called. `Closed`: the consumer is closed, also while it
     /// waits. `Forked`: the consumer is that of the parent of this process.
     pub fn poll(&self, max: usize, timeout: Duration) -> Result<Vec<Delivery>> {
-        self.queue.poll(max, timeout)
+        let deliveries = self.queue.poll(max, timeout)?;
+        deliveries.iter().for_each(Delivery::begin);
+        Ok(deliveries)
     }
 
     /// A descriptor that is readable while `poll` would not wait: messages are there, `wake` was

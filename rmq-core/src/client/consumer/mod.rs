@@ -16,6 +16,7 @@ mod pulling;
 mod push;
 mod rebalance;
 mod serve;
+mod stuck;
 
 use std::sync::Arc;
 

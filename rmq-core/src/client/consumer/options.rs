@@ -80,11 +80,23 @@ pub struct ConsumerOptions {
     pub max_messages_per_queue: usize,
     /// Body bytes of a queue held at a time.
     pub max_bytes_per_queue: usize,
+    /// Messages of all its queues held at a time, in equal parts, instead of
+    /// `max_messages_per_queue`.
+    pub max_messages: Option<usize>,
+    /// Body bytes of all its queues held at a time, in equal parts, instead of
+    /// `max_bytes_per_queue`.
+    pub max_bytes: Option<usize>,
+    /// How long a queue rests after a pull that brought something, ms.
+    pub pull_interval_ms: u64,
     /// Most offsets between the first and the last message of a queue that are held.
     pub max_span_per_queue: i64,
     /// After how many failures a message goes to the dead letters; `None` is 16, and for ever
     /// where messages are consumed in order.
     pub max_reconsume_times: Option<i32>,
+    /// A message that somebody works on for longer than this, ms, is sent back, so that it does not
+    /// hold up the offset of its queue; what the listener answers then is without effect. 0:
+    /// never. In order, and of a broadcast, there is no limit.
+    pub consume_timeout_ms: u64,
     /// How long a queue that is consumed in order rests after a failure, ms.
     pub suspend_queue_ms: u64,
     /// How often offsets are committed, ms.
@@ -135,8 +147,12 @@ impl Default for ConsumerOptions {
             pull_hold_ms: 15_000,
             max_messages_per_queue: 1_000,
             max_bytes_per_queue: 100 << 20,
+            max_messages: None,
+            max_bytes: None,
+            pull_interval_ms: 0,
             max_span_per_queue: 2_000,
             max_reconsume_times: None,
+            consume_timeout_ms: 15 * 60_000,
             suspend_queue_ms: 1_000,
             commit_interval_ms: 5_000,
             auto_commit: true,
@@ -168,10 +184,12 @@ impl ConsumerOptions {
         self.message_model == MessageModel::Broadcasting
     }
 
-    pub(crate) fn flow_limits(&self, in_order: bool) -> FlowLimits {
+    /// The limits of each of so many queues.
+    pub(crate) fn flow_limits(&self, in_order: bool, queue_count: usize) -> FlowLimits {
+        let part = |all: Option<usize>, each| all.map_or(each, |all| all / queue_count.max(1));
         FlowLimits {
-            messages: self.max_messages_per_queue.max(1),
-            bytes: self.max_bytes_per_queue.max(1),
+            messages: part(self.max_messages, self.max_messages_per_queue).max(1),
+            bytes: part(self.max_bytes, self.max_bytes_per_queue).max(1),
             // One after the other, no message can hold up a later one.
             span: if in_order {
                 i64::MAX
@@ -206,5 +224,25 @@ impl ConsumerOptions {
             return Ok(());
         };
         Err(Error::new(ErrorKind::Invalid, "consumer options", wrong))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_all_queues_are_divided_among_them() {
+        let mut options = ConsumerOptions::new("g", "n:1");
+        let limits = |options: &ConsumerOptions, count| {
+            let limits = options.flow_limits(false, count);
+            (limits.messages, limits.bytes, limits.span)
+        };
+        assert_eq!(limits(&options, 4), (1_000, 100 << 20, 2_000));
+        options.max_messages = Some(10);
+        options.max_bytes = Some(3);
+        assert_eq!(limits(&options, 0), (10, 3, 2_000));
+        assert_eq!(limits(&options, 4), (2, 1, 2_000));
+        assert_eq!(options.flow_limits(true, 1).span, i64::MAX);
     }
 }

@@ -1,6 +1,7 @@
 //! What was pulled from one queue and is not done with.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::protocol::message::user::ReceivedMessage;
 
@@ -13,13 +14,22 @@ pub(crate) struct FlowLimits {
     pub(crate) span: i64,
 }
 
+/// A message that was handed out.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    body_len: usize,
+    physical_offset: i64,
+    /// When somebody began to work on it.
+    begun: Option<Duration>,
+}
+
 /// The messages of one queue: those that wait, and those that were handed out. The position, which
 /// is what is committed, is the first of them that is not done with.
 #[derive(Debug)]
 pub(crate) struct ProcessQueue {
     waiting: BTreeMap<i64, ReceivedMessage>,
-    /// Body bytes by offset of what was handed out.
-    out: BTreeMap<i64, usize>,
+    /// By offset, what was handed out.
+    out: BTreeMap<i64, Out>,
     bytes: usize,
     next_pull: i64,
     /// Counts seeks, so that the answer to an older pull is known.
@@ -70,17 +80,42 @@ impl ProcessQueue {
         while taken.len() < most
             && let Some((offset, message)) = self.waiting.pop_first()
         {
-            self.out.insert(offset, message.message.body.len());
+            let out = Out {
+                body_len: message.message.body.len(),
+                physical_offset: message.physical_offset,
+                begun: None,
+            };
+            self.out.insert(offset, out);
             taken.push(message);
         }
         taken
     }
 
+    /// Somebody begins to work on a message. False when it is not out any more.
+    pub(crate) fn begin(&mut self, offset: i64, now: Duration) -> bool {
+        let out = self.out.get_mut(&offset);
+        out.map(|out| out.begun = Some(now)).is_some()
+    }
+
+    /// Whether a message is out.
+    pub(crate) fn is_out(&self, offset: i64) -> bool {
+        self.out.contains_key(&offset)
+    }
+
+    /// The first messages that somebody works on since `before` or longer: their offsets in the
+    /// queue and in the log.
+    pub(crate) fn stuck(&self, before: Duration, most: usize) -> Vec<(i64, i64)> {
+        let is_stuck = |out: &Out| out.begun.is_some_and(|begun| begun <= before);
+        let stuck = self.out.iter().filter(|(_, out)| is_stuck(out));
+        let offsets = stuck.map(|(offset, out)| (*offset, out.physical_offset));
+        offsets.take(most).collect()
+    }
+
     /// Messages that were handed out are done with.
     pub(crate) fn done(&mut self, offsets: impl IntoIterator<Item = i64>) {
         for offset in offsets {
-            if let Some(len) = self.out.remove(&offset) {
-                self.bytes = self.bytes.saturating_sub(len);
+            if let Some(out) = self.out.remove(&offset) {
+                self.bytes = self.bytes.saturating_sub(out.body_len);
             }
         }
     }
@@ -216,6 +251,28 @@ mod tests {
         let (at, epoch) = queue.next_pull();
         assert_eq!(at, 100);
         assert!(queue.put(epoch, vec![message(100)], 101));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_found_until_it_is_done() {
+        let at = Duration::from_secs;
+        let mut queue = pulled([1, 2, 3, 4], 5);
+        queue.take(3);
+        assert!(queue.begin(1, at(10)) && queue.begin(2, at(11)) && !queue.begin(4, at(0)));
+        // What waits for a thread is not stuck.
+        assert_eq!(queue.stuck(at(99), 9), [(1, 0), (2, 0)]);
+        assert_eq!(queue.stuck(at(99), 1), [(1, 0)]);
+        assert_eq!(queue.stuck(at(10), 9), [(1, 0)]);
+        assert_eq!(queue.stuck(at(9), 9), []);
+        queue.done([1]);
+        assert!(!queue.is_out(1) && queue.is_out(2));
+        assert!(!queue.begin(1, at(12)));
+        assert_eq!(queue.stuck(at(99), 9), [(2, 0)]);
+        // Began once more.
+        assert!(queue.begin(2, at(50)));
+        assert_eq!(queue.stuck(at(49), 9), []);
+        queue.seek(0);
+        assert_eq!(queue.stuck(at(99), 9), []);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::core::{Assigned, Core, Mode};
@@ -20,6 +20,8 @@ const OP: &str = "pull consumer";
 #[derive(Debug)]
 pub struct PullConsumer {
     core: Arc<Core>,
+    /// One `poll` is to return.
+    woken: AtomicBool,
 }
 
 impl PullConsumer {
@@ -27,7 +29,8 @@ impl PullConsumer {
     pub fn start(options: ConsumerOptions) -> Result<Self> {
         let core = Core::start(options, Mode::Poll)?;
         core.begin();
-        Ok(Self { core })
+        let woken = AtomicBool::new(false);
+        Ok(Self { core, woken })
     }
 
     /// The id that brokers know this consumer by.
@@ -45,6 +48,16 @@ impl PullConsumer {
             return Err(Error::new(ErrorKind::Invalid, OP, context));
         }
         self.core.subscribe(subscription.data);
+        self.core.announce();
+        self.core.rebalance_soon(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Takes no more of a topic that was subscribed to. What was fetched of it and not handed out
+    /// is forgotten, and goes to who has the queues next.
+    pub fn unsubscribe(&self, topic: &str) -> Result<()> {
+        self.core.check()?;
+        self.core.unsubscribe(topic);
         self.core.announce();
         self.core.rebalance_soon(Duration::ZERO);
         Ok(())
@@ -113,6 +126,9 @@ impl PullConsumer {
         loop {
             self.core.check()?;
             let seen = self.core.arrivals();
+            if self.woken.swap(false, Ordering::SeqCst) {
+                return Ok(Vec::new());
+            }
             let messages = self.take(max);
             let left = until.saturating_sub(runtime.now());
             if !messages.is_empty() || left.is_zero() || max == 0 {
@@ -120,6 +136,12 @@ impl PullConsumer {
             }
             self.core.await_arrival(seen, left);
         }
+    }
+
+    /// Has one `poll` return with nothing: one that waits, or else the next one.
+    pub fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.core.arrived();
     }
 
     fn take(&self, max: usize) -> Vec<ReceivedMessage> {
@@ -174,6 +196,11 @@ impl PullConsumer {
         self.seek(queue, self.core.max_offset(&wrapped)?)
     }
 
+    /// Goes on with what was stored at a time, ms since the epoch, or later. Blocks.
+    pub fn seek_to_time(&self, queue: &MessageQueue, timestamp_ms: i64) -> Result<()> {
+        self.seek(queue, self.offset_at(queue, timestamp_ms)?)
+    }
+
     /// Hands out nothing of these queues until they are resumed.
     pub fn pause(&self, queues: &[MessageQueue]) -> Result<()> {
         self.set_paused(queues, true)
@@ -215,6 +242,30 @@ impl PullConsumer {
     pub fn commit(&self, timeout: Duration) -> Result<()> {
         self.core.check()?;
         self.core.commit_now(timeout)
+    }
+
+    /// Commits what was handed out; `done` runs on a thread for callbacks when the brokers have
+    /// answered. Does not block.
+    pub fn commit_async(&self, done: impl FnOnce(Result<()>) + Send + 'static) -> Result<()> {
+        self.core.check()?;
+        self.core.commit_later(done);
+        Ok(())
+    }
+
+    /// Commits these offsets, whatever was handed out, and waits until the brokers have them.
+    /// `Invalid`: the consumer does not have one of the queues, or an offset is below zero;
+    /// nothing was committed then. A consumer that commits by itself goes on from what it hands
+    /// out.
+    pub fn commit_offsets(&self, offsets: &[(MessageQueue, i64)], timeout: Duration) -> Result<()> {
+        let found = offsets.iter().map(|(queue, offset)| match offset {
+            0.. => Ok((self.find(queue)?, *offset)),
+            _ => Err(Error::new(ErrorKind::Invalid, OP, "an offset below zero")),
+        });
+        let found: Vec<_> = found.collect::<Result<_>>()?;
+        for (queue, offset) in &found {
+            *queue.committed.lock() = Some(*offset);
+        }
+        self.core.commit_and_wait(found, timeout)
     }
 
     /// Closes; who waits in `poll` is told. Offsets are committed if the consumer does that by

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::core::{Assigned, Core, Mode};
+use super::process_queue::FlowLimits;
 use crate::base::{ErrorKind, Result};
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
@@ -22,6 +23,8 @@ const FULL: Duration = Duration::from_millis(50);
 const RESTING: Duration = Duration::from_millis(200);
 /// After this a pull that failed is repeated.
 const FAILED: Duration = Duration::from_millis(1_000);
+/// After this a broker that has too much to do is asked again.
+const BUSY: Duration = Duration::from_millis(20);
 /// How much longer than a broker may hold a pull its answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MASTER: i64 = 0;
@@ -34,6 +37,11 @@ impl Core {
                 core.pull(queue, epoch);
             }
         });
+    }
+
+    fn flow_limits(&self) -> FlowLimits {
+        let queue_count = self.queues.lock().len();
+        self.options.flow_limits(self.is_orderly(), queue_count)
     }
 
     /// Whether the pulls of this epoch of a queue go on.
@@ -63,7 +71,7 @@ impl Core {
         if rests || (self.is_locking() && !queue.is_locked(now)) {
             return self.pull_later(queue, epoch, RESTING);
         }
-        let limits = self.options.flow_limits(self.is_orderly());
+        let limits = self.flow_limits();
         if queue.state.lock().is_full(&limits) {
             return self.pull_later(queue, epoch, FULL);
         }
@@ -168,6 +176,7 @@ impl Core {
                 self.instance.greet();
                 RESTING
             }
+            ResponseCode::FLOW_CONTROL => BUSY,
             code => {
                 let remark = answer.remark.as_deref().unwrap_or_default();
                 tracing::warn!(%code, remark, queue = ?queue.queue, "a pull was refused");
@@ -203,6 +212,7 @@ impl Core {
         let mut delay = Duration::ZERO;
         match answer.response_code() {
             ResponseCode::SUCCESS => {
+                delay = Duration::from_millis(self.options.pull_interval_ms);
                 let delta = header.offset_delta.unwrap_or(0);
                 let broken = self.read(&answer.body, delta, &mut messages);
                 if broken {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::consuming::guarded;
+use super::consuming::caught;
 use super::core::{Assigned, ConsumeStatus, Core, Listener, Mode};
 use super::delivery::Delivery;
 use crate::base::{Error, ErrorKind, Result};
@@ -166,7 +166,7 @@ impl Core {
         };
         let began = self.instance.runtime.now();
         let core = Arc::downgrade(&self);
-        let tell = move |status| {
+        let tell = move |status: Option<ConsumeStatus>| {
             if let Some(core) = core.upgrade() {
                 let took = core.instance.runtime.now().saturating_sub(began);
                 let result = core.consumed_directly(status, took);
@@ -177,9 +177,12 @@ impl Core {
         match &self.mode {
             Mode::Concurrent(Listener::Messages(listen))
             | Mode::Orderly(Listener::Messages(listen)) => {
-                tell(guarded(|| listen(&[message])));
+                tell(caught(|| listen(&[message])));
             }
-            _ => self.hand_out(vec![Delivery::sent_directly(message, tell)]),
+            _ => {
+                let tell = move |status| tell(Some(status));
+                self.hand_out(vec![Delivery::sent_directly(message, tell)]);
+            }
         }
     }
 
@@ -202,16 +205,22 @@ impl Core {
         Ok(message)
     }
 
-    fn consumed_directly(&self, status: ConsumeStatus, took: Duration) -> ConsumeDirectlyResult {
-        let result = match status {
-            ConsumeStatus::Success => "CR_SUCCESS",
-            _ => "CR_LATER",
+    /// `status` is none when the listener panicked.
+    fn consumed_directly(
+        &self,
+        status: Option<ConsumeStatus>,
+        took: Duration,
+    ) -> ConsumeDirectlyResult {
+        let (result, remark) = match status {
+            Some(ConsumeStatus::Success) => ("CR_SUCCESS", None),
+            Some(_) => ("CR_LATER", None),
+            None => ("CR_THROW_EXCEPTION", Some("the listener panicked")),
         };
         ConsumeDirectlyResult {
             auto_commit: true,
             consume_result: result.to_owned(),
             order: self.is_orderly(),
-            remark: None,
+            remark: remark.map(str::to_owned),
             spent_time_mills: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
         }
     }

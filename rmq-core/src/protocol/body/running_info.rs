@@ -61,7 +61,7 @@ pub struct PopQueueInfo {
 pub struct ConsumeDirectlyResult {
     /// Offsets are committed without the listener's doing.
     pub auto_commit: bool,
-    /// `CR_SUCCESS` or `CR_LATER`.
+    /// `CR_SUCCESS`, `CR_LATER` or `CR_THROW_EXCEPTION`.
     pub consume_result: String,
     /// The consumer keeps the order.
     pub order: bool,
