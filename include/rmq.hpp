@@ -73,6 +73,18 @@ inline std::string text(const char *text)
     return text == nullptr ? std::string() : std::string(text);
 }
 
+/* Takes a text over and copies it. */
+inline std::string taken(rmq_text *text)
+{
+    Handle<rmq_text, rmq_text_free> held(text);
+    return std::string(rmq_text_data(text), rmq_text_len(text));
+}
+
+inline std::string_view view(const char *text)
+{
+    return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
 } // namespace detail
 
 /* Keys with their values, Apache's names. */
@@ -162,6 +174,16 @@ public:
         detail::check([&](rmq_error **error) { return rmq_broker_kill(handle_.get(), error); });
     }
 
+    /* Its figures, JSON. */
+    std::string stats_json() const
+    {
+        rmq_text *text = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_broker_stats_json(handle_.get(), &text, error);
+        });
+        return detail::taken(text);
+    }
+
 private:
     detail::Handle<rmq_broker, rmq_broker_free> handle_;
 };
@@ -204,6 +226,16 @@ public:
             return rmq_cluster_is_running(handle_.get(), member.c_str(), &running, error);
         });
         return running;
+    }
+
+    /* How the members do, JSON. */
+    std::string status_json() const
+    {
+        rmq_text *text = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_cluster_status_json(handle_.get(), &text, error);
+        });
+        return detail::taken(text);
     }
 
     void kill(const std::string &member) { of_member(rmq_cluster_kill, member); }
@@ -290,9 +322,73 @@ private:
     detail::Handle<rmq_cluster, rmq_cluster_free> handle_;
 };
 
+/* A look at a message that somebody else owns; valid as long as that is. */
+class ReceivedView {
+public:
+    explicit ReceivedView(const rmq_received *message) : message_(message) {}
+
+    std::string_view topic() const { return detail::view(rmq_received_topic(message_)); }
+    /* Any bytes, NUL among them. */
+    std::string_view body() const
+    {
+        auto *bytes = static_cast<const char *>(rmq_received_body(message_));
+        std::size_t length = rmq_received_body_len(message_);
+        return length == 0 ? std::string_view() : std::string_view(bytes, length);
+    }
+    std::string_view msg_id() const { return detail::view(rmq_received_msg_id(message_)); }
+    std::string_view offset_msg_id() const
+    {
+        return detail::view(rmq_received_offset_msg_id(message_));
+    }
+    /* Empty if there is none, like the others. */
+    std::string_view tag() const { return detail::view(rmq_received_tag(message_)); }
+    std::string_view keys() const { return detail::view(rmq_received_keys(message_)); }
+    std::string_view property(const std::string &name) const
+    {
+        return detail::view(rmq_received_property(message_, name.c_str()));
+    }
+    std::int32_t queue_id() const noexcept { return rmq_received_queue_id(message_); }
+    std::int64_t queue_offset() const noexcept { return rmq_received_queue_offset(message_); }
+    std::int32_t reconsume_times() const noexcept
+    {
+        return rmq_received_reconsume_times(message_);
+    }
+    std::int64_t born_timestamp_ms() const noexcept
+    {
+        return rmq_received_born_timestamp_ms(message_);
+    }
+    std::int64_t store_timestamp_ms() const noexcept
+    {
+        return rmq_received_store_timestamp_ms(message_);
+    }
+    const rmq_received *get() const noexcept { return message_; }
+
+private:
+    const rmq_received *message_;
+};
+
+/* A message that was received, and is owned. */
+class Received : public ReceivedView {
+public:
+    explicit Received(rmq_received *message) : ReceivedView(message), handle_(message) {}
+
+private:
+    detail::Handle<rmq_received, rmq_received_free> handle_;
+};
+
 /* A message to be sent, once or many times. */
 class Message {
 public:
+    /* The message that answers a request. */
+    static Message reply_to(const ReceivedView &request, std::string_view body)
+    {
+        rmq_message *made = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_message_new_reply(request.get(), body.data(), body.size(), &made, error);
+        });
+        return Message(made);
+    }
+
     Message(const std::string &topic, std::string_view body)
     {
         rmq_message *made = nullptr;
@@ -327,6 +423,8 @@ public:
     const rmq_message *get() const noexcept { return handle_.get(); }
 
 private:
+    explicit Message(rmq_message *made) : handle_(made) {}
+
     template <typename Function, typename... Arguments>
     Message &with(Function function, Arguments... arguments)
     {
@@ -361,6 +459,35 @@ struct SendResult {
     }
 };
 
+/* How a transaction ended. */
+enum class Transaction : std::int32_t {
+    Unknown = RMQ_TRANSACTION_UNKNOWN,
+    Commit = RMQ_TRANSACTION_COMMIT,
+    Rollback = RMQ_TRANSACTION_ROLLBACK,
+};
+
+/* Says how a transaction ended, when a broker asks; on any thread of the library, maybe on several
+   at once. It must not wait; what it throws counts as unknown. */
+using TransactionChecker = std::function<Transaction(const ReceivedView &message)>;
+
+/* A half message that was sent, to be ended with Producer::end. */
+class Half {
+public:
+    explicit Half(rmq_send_result *sent) : handle_(sent), result_(sent) {}
+    const SendResult &result() const noexcept { return result_; }
+    const rmq_send_result *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<rmq_send_result, rmq_send_result_free> handle_;
+    SendResult result_;
+};
+
+/* A queue of a topic. */
+struct Queue {
+    std::string broker_name;
+    std::int32_t queue_id = -1;
+};
+
 /* Sends messages; one that goes out of scope does not wait for what is under way. */
 class Producer {
 public:
@@ -376,6 +503,28 @@ public:
     Producer(const std::string &group, const std::string &nameservers)
         : Producer(Config{{"producerGroup", group}, {"namesrvAddr", nameservers}})
     {
+    }
+
+    /* One whose group answers for its transactions. */
+    Producer(const Config &config, TransactionChecker checker)
+    {
+        auto check = [](void *user_data, const rmq_received *message) -> std::int32_t {
+            try {
+                auto &checker = *static_cast<TransactionChecker *>(user_data);
+                return static_cast<std::int32_t>(checker(ReceivedView(message)));
+            } catch (...) {
+                return RMQ_TRANSACTION_UNKNOWN;
+            }
+        };
+        auto destroy = [](void *held) { delete static_cast<TransactionChecker *>(held); };
+        auto *held = new TransactionChecker(std::move(checker));
+        rmq_producer *started = nullptr;
+        // It is destroyed by the library, also when this fails.
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_start_with_checker(config.get(), check, held, destroy, &started,
+                                                   error);
+        });
+        handle_.reset(started);
     }
 
     SendResult send(const Message &message, std::int64_t timeout_ms = -1)
@@ -410,6 +559,89 @@ public:
         });
     }
 
+    /* Sends a half message, has `execute(const SendResult &)` do the program's part, and ends the
+       transaction with the Transaction that it returns. What it throws is thrown on; the broker
+       then asks the checker. */
+    template <typename Execute>
+    Transaction send_in_transaction(const Message &message, Execute &&execute,
+                                    std::int64_t timeout_ms = -1)
+    {
+        struct Part {
+            Execute &execute;
+            std::exception_ptr thrown;
+        } part{execute, nullptr};
+        auto run = [](void *user_data, const rmq_send_result *sent) -> std::int32_t {
+            auto &part = *static_cast<Part *>(user_data);
+            try {
+                return static_cast<std::int32_t>(part.execute(SendResult(sent)));
+            } catch (...) {
+                part.thrown = std::current_exception();
+                return RMQ_TRANSACTION_UNKNOWN;
+            }
+        };
+        std::int32_t state = RMQ_TRANSACTION_UNKNOWN;
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_send_in_transaction(handle_.get(), message.get(), timeout_ms, run,
+                                                    &part, &state, nullptr, error);
+        });
+        if (part.thrown)
+            std::rethrow_exception(part.thrown);
+        return static_cast<Transaction>(state);
+    }
+
+    /* The same in two steps. */
+    Half send_half(const Message &message, std::int64_t timeout_ms = -1)
+    {
+        rmq_send_result *sent = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_send_half(handle_.get(), message.get(), timeout_ms, &sent, error);
+        });
+        return Half(sent);
+    }
+
+    void end(const Half &half, Transaction state)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_end_transaction(handle_.get(), half.get(),
+                                                static_cast<std::int32_t>(state), error);
+        });
+    }
+
+    /* Waits for the message that a consumer answers with. */
+    Received request(const Message &message, std::int64_t timeout_ms)
+    {
+        rmq_received *reply = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_request(handle_.get(), message.get(), timeout_ms, &reply, error);
+        });
+        return Received(reply);
+    }
+
+    /* Takes back a message that waits for its time; its id. */
+    std::string recall(const std::string &topic, const std::string &recall_handle)
+    {
+        rmq_text *msg_id = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_recall(handle_.get(), topic.c_str(), recall_handle.c_str(),
+                                       &msg_id, error);
+        });
+        return detail::taken(msg_id);
+    }
+
+    std::vector<Queue> queues(const std::string &topic)
+    {
+        rmq_queues *queues = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_queues(handle_.get(), topic.c_str(), &queues, error);
+        });
+        detail::Handle<rmq_queues, rmq_queues_free> held(queues);
+        std::vector<Queue> found;
+        for (std::size_t i = 0; i < rmq_queues_count(queues); i++)
+            found.push_back({detail::text(rmq_queues_broker_name(queues, i)),
+                             rmq_queues_queue_id(queues, i)});
+        return found;
+    }
+
     void flush(std::int64_t timeout_ms = -1)
     {
         detail::check([&](rmq_error **error) {
@@ -440,6 +672,165 @@ private:
     }
 
     detail::Handle<rmq_producer, rmq_producer_free> handle_;
+};
+
+/* Looks at a cluster and changes it. */
+class Admin {
+public:
+    explicit Admin(const Config &config)
+    {
+        rmq_admin *started = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_start(config.get(), &started, error);
+        });
+        handle_.reset(started);
+    }
+
+    explicit Admin(const std::string &nameservers) : Admin(Config{{"namesrvAddr", nameservers}}) {}
+
+    /* A command of mqadmin by its name; arguments and answer are JSON. */
+    std::string invoke(const std::string &command, const std::string &args_json = "")
+    {
+        rmq_text *answer = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_invoke(handle_.get(), command.c_str(), args_json.c_str(), &answer,
+                                    error);
+        });
+        return detail::taken(answer);
+    }
+
+    void create_topic(const std::string &topic, std::int32_t queue_nums)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_create_topic(handle_.get(), topic.c_str(), queue_nums, error);
+        });
+    }
+
+    void delete_topic(const std::string &topic)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_delete_topic(handle_.get(), topic.c_str(), error);
+        });
+    }
+
+    void create_group(const std::string &group)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_create_group(handle_.get(), group.c_str(), error);
+        });
+    }
+
+    void delete_group(const std::string &group)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_delete_group(handle_.get(), group.c_str(), error);
+        });
+    }
+
+    std::int64_t min_offset(const std::string &topic, const Queue &queue)
+    {
+        return offset(rmq_admin_min_offset, topic, queue);
+    }
+
+    std::int64_t max_offset(const std::string &topic, const Queue &queue)
+    {
+        return offset(rmq_admin_max_offset, topic, queue);
+    }
+
+    std::int64_t offset_at(const std::string &topic, const Queue &queue, std::int64_t timestamp_ms)
+    {
+        std::int64_t offset = -1;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_offset_at(handle_.get(), topic.c_str(), queue.broker_name.c_str(),
+                                       queue.queue_id, timestamp_ms, &offset, error);
+        });
+        return offset;
+    }
+
+    std::int64_t committed_offset(const std::string &group, const std::string &topic,
+                                  const Queue &queue)
+    {
+        std::int64_t offset = -1;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_committed_offset(handle_.get(), group.c_str(), topic.c_str(),
+                                              queue.broker_name.c_str(), queue.queue_id, &offset,
+                                              error);
+        });
+        return offset;
+    }
+
+    void commit_offset(const std::string &group, const std::string &topic, const Queue &queue,
+                       std::int64_t offset)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_commit_offset(handle_.get(), group.c_str(), topic.c_str(),
+                                           queue.broker_name.c_str(), queue.queue_id, offset,
+                                           error);
+        });
+    }
+
+    /* The new offsets by queue, JSON. */
+    std::string reset_offsets(const std::string &group, const std::string &topic,
+                              std::int64_t timestamp_ms)
+    {
+        rmq_text *answer = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_reset_offsets(handle_.get(), group.c_str(), topic.c_str(),
+                                           timestamp_ms, &answer, error);
+        });
+        return detail::taken(answer);
+    }
+
+    /* JSON; of all topics if `topic` is empty. */
+    std::string consumer_progress(const std::string &group, const std::string &topic = "")
+    {
+        rmq_text *answer = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_consumer_progress(handle_.get(), group.c_str(),
+                                               topic.empty() ? nullptr : topic.c_str(), &answer,
+                                               error);
+        });
+        return detail::taken(answer);
+    }
+
+    /* JSON. */
+    std::string route(const std::string &topic)
+    {
+        rmq_text *answer = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_route(handle_.get(), topic.c_str(), &answer, error);
+        });
+        return detail::taken(answer);
+    }
+
+    /* JSON. */
+    std::string cluster_list()
+    {
+        rmq_text *answer = nullptr;
+        detail::check([&](rmq_error **error) {
+            return rmq_admin_cluster_list(handle_.get(), &answer, error);
+        });
+        return detail::taken(answer);
+    }
+
+    void close()
+    {
+        detail::check([&](rmq_error **error) { return rmq_admin_close(handle_.get(), error); });
+    }
+
+private:
+    template <typename Function>
+    std::int64_t offset(Function function, const std::string &topic, const Queue &queue)
+    {
+        std::int64_t offset = -1;
+        detail::check([&](rmq_error **error) {
+            return function(handle_.get(), topic.c_str(), queue.broker_name.c_str(),
+                            queue.queue_id, &offset, error);
+        });
+        return offset;
+    }
+
+    detail::Handle<rmq_admin, rmq_admin_free> handle_;
 };
 
 /* Takes lines of the log; it must not wait and must not throw. */

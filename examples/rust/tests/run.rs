@@ -51,3 +51,40 @@ fn what_the_quickstart_sends_it_receives() {
         "{printed}"
     );
 }
+
+#[test]
+fn steps_come_in_order() {
+    let printed = run(env!("CARGO_BIN_EXE_ordered"));
+    assert_eq!(printed, "10 steps of 5 users came in order\n");
+}
+
+#[test]
+fn a_delayed_message_comes_when_the_clock_is_moved() {
+    let printed = run(env!("CARGO_BIN_EXE_delayed"));
+    let wanted = "taken back: true\nan hour later: tea is ready\nand no more: true\n";
+    assert_eq!(printed, wanted);
+}
+
+#[test]
+fn transactions_deliver_what_was_committed() {
+    let printed = run(env!("CARGO_BIN_EXE_transaction"));
+    let delivered = printed.lines().filter(|line| line.starts_with("deliv"));
+    let mut delivered: Vec<&str> = delivered.collect();
+    delivered.sort_unstable();
+    assert_eq!(delivered, ["delivered: crashed", "delivered: paid"]);
+    assert!(printed.ends_with("no more: true\n"), "{printed}");
+}
+
+#[test]
+fn questions_are_answered() {
+    let printed = run(env!("CARGO_BIN_EXE_request_reply"));
+    let wanted = "who is there: WHO IS THERE\nwho else: WHO ELSE\n";
+    assert_eq!(printed, wanted);
+}
+
+#[test]
+fn an_administrator_sees_what_is_there() {
+    let printed = run(env!("CARGO_BIN_EXE_admin"));
+    assert!(printed.starts_with("3 messages in Books\n"), "{printed}");
+    assert!(printed.ends_with("deleted: true\n"), "{printed}");
+}
