@@ -213,6 +213,20 @@ typedef void (*rmq_send_cb)(void *user_data,
                             const struct rmq_error *error);
 
 /**
+ * Takes the outcome of an asynchronous request. It is called exactly once for each request that
+ * was accepted, on a thread of the library; functions that may wait answer `RMQ_E_WOULD_DEADLOCK`
+ * to it.
+ *
+ * @param user_data What was given with the callback.
+ * @param reply The answer, or NULL; valid during the call, not to be freed.
+ * @param error What went wrong, or NULL; valid during the call, not to be freed. Exactly one of
+ * the two is NULL.
+ */
+typedef void (*rmq_reply_cb)(void *user_data,
+                             const struct rmq_received *reply,
+                             const struct rmq_error *error);
+
+/**
  * Says how the transaction of a half message ended, when a broker asks. It is called on a thread
  * of the library, and must not wait: functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it.
  *
@@ -341,7 +355,8 @@ extern "C" {
  * few times "mqClientApiTimeout" (3,000 ms unless said) for each server that they ask.
  *
  * @param config Keys named as the fields of Apache's Java client, of which "namesrvAddr" is
- * needed; others are "clientIP", "instanceName", "unitName", "mqClientApiTimeout". Only read.
+ * needed; others are "namespace", "clientIP", "instanceName", "unitName", "mqClientApiTimeout".
+ * Only read.
  * @param out Where to store the admin client; written on success only.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),
@@ -1327,8 +1342,11 @@ void rmq_namesrv_free(struct rmq_namesrv *namesrv);
  * needed; others are "producerGroup", "sendMsgTimeout", "retryTimesWhenSendFailed",
  * "retryAnotherBrokerWhenNotStoreOK", "compressMsgBodyOverHowmuch", "compressType",
  * "compressLevel", "maxMessageSize", "defaultTopicQueueNums", "sendLatencyFaultEnable",
- * "clientIP", "instanceName", "unitName", "pollNameServerInterval", "heartbeatBrokerInterval",
- * "mqClientApiTimeout"; "rmq.maxInFlight" bounds the asynchronous sends under way. Only read.
+ * "autoBatch", "batchMaxDelayMs", "batchMaxBytes", "totalBatchMaxBytes",
+ * "backPressureForAsyncSendNum" (the asynchronous sends under way at a time, also
+ * "rmq.maxInFlight"), "backPressureForAsyncSendSize", and those of every client: "clientIP",
+ * "instanceName", "unitName", "namespace", "pollNameServerInterval", "heartbeatBrokerInterval",
+ * "mqClientApiTimeout", "enableTrace", "traceTopic", "traceMsgBatchNum". Only read.
  * @param out Where to store the producer; written on success only.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
  * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),
@@ -1616,6 +1634,36 @@ rmq_status rmq_producer_request(struct rmq_producer *producer,
                                 int64_t timeout_ms,
                                 struct rmq_received **out,
                                 struct rmq_error **error);
+
+/**
+ * Sends a message and has a callback called with the message that a consumer answers with. Never
+ * waits.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's and may be freed at once.
+ * @param timeout_ms How long sending and answer may take together; -1 for as long as it takes.
+ * @param callback After `RMQ_OK` called exactly once, also when the producer is closed or freed
+ * meanwhile; after anything else never.
+ * @param user_data Handed to the callback as it is.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_send_async`.
+ */
+rmq_status rmq_producer_request_async(struct rmq_producer *producer,
+                                      const struct rmq_message *message,
+                                      int64_t timeout_ms,
+                                      rmq_reply_cb callback,
+                                      void *user_data,
+                                      struct rmq_error **error);
+
+/**
+ * Keeps a message beyond the call of a callback that was given it. Bytes are shared, not copied.
+ * Nobody asks what becomes of the copy.
+ *
+ * @param message A message, or NULL.
+ * @return The same message as one that the caller frees with `rmq_received_free`; NULL if
+ * `message` is NULL or was freed.
+ */
+struct rmq_received *rmq_received_copy(const struct rmq_received *message);
 
 /**
  * Makes the message that answers a request. Any producer of the cluster sends it, with any of the

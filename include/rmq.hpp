@@ -617,6 +617,21 @@ public:
         return Received(reply);
     }
 
+    /* The future is ready when the answer is there, the time is over or the producer closed; it
+       throws Error. What is known at once is thrown here. */
+    std::future<Received> request_async(const Message &message, std::int64_t timeout_ms)
+    {
+        auto promise = std::make_unique<std::promise<Received>>();
+        auto future = promise->get_future();
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_request_async(handle_.get(), message.get(), timeout_ms, replied,
+                                              promise.get(), error);
+        });
+        // The callback, which may have run by now, owns it.
+        (void)promise.release();
+        return future;
+    }
+
     /* Takes back a message that waits for its time; its id. */
     std::string recall(const std::string &topic, const std::string &recall_handle)
     {
@@ -657,6 +672,20 @@ public:
     }
 
 private:
+    static void replied(void *user_data, const rmq_received *reply, const rmq_error *error)
+    {
+        std::unique_ptr<std::promise<Received>> promise(
+            static_cast<std::promise<Received> *>(user_data));
+        try {
+            if (error != nullptr)
+                promise->set_exception(std::make_exception_ptr(Error(error)));
+            else
+                promise->set_value(Received(rmq_received_copy(reply)));
+        } catch (...) {
+            // Out of memory: the future says that its promise is broken.
+        }
+    }
+
     static void fulfil(void *user_data, const rmq_send_result *result, const rmq_error *error)
     {
         std::unique_ptr<std::promise<SendResult>> promise(

@@ -83,7 +83,8 @@ fn quoted(text: &str) -> String {
 /// few times "mqClientApiTimeout" (3,000 ms unless said) for each server that they ask.
 ///
 /// @param config Keys named as the fields of Apache's Java client, of which "namesrvAddr" is
-/// needed; others are "clientIP", "instanceName", "unitName", "mqClientApiTimeout". Only read.
+/// needed; others are "namespace", "clientIP", "instanceName", "unitName", "mqClientApiTimeout".
+/// Only read.
 /// @param out Where to store the admin client; written on success only.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
 /// @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),

@@ -93,8 +93,11 @@ pub(crate) fn options(
 /// needed; others are "producerGroup", "sendMsgTimeout", "retryTimesWhenSendFailed",
 /// "retryAnotherBrokerWhenNotStoreOK", "compressMsgBodyOverHowmuch", "compressType",
 /// "compressLevel", "maxMessageSize", "defaultTopicQueueNums", "sendLatencyFaultEnable",
-/// "clientIP", "instanceName", "unitName", "pollNameServerInterval", "heartbeatBrokerInterval",
-/// "mqClientApiTimeout"; "rmq.maxInFlight" bounds the asynchronous sends under way. Only read.
+/// "autoBatch", "batchMaxDelayMs", "batchMaxBytes", "totalBatchMaxBytes",
+/// "backPressureForAsyncSendNum" (the asynchronous sends under way at a time, also
+/// "rmq.maxInFlight"), "backPressureForAsyncSendSize", and those of every client: "clientIP",
+/// "instanceName", "unitName", "namespace", "pollNameServerInterval", "heartbeatBrokerInterval",
+/// "mqClientApiTimeout", "enableTrace", "traceTopic", "traceMsgBatchNum". Only read.
 /// @param out Where to store the producer; written on success only.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
 /// @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver),

@@ -152,14 +152,16 @@ static void wrong_names_and_arguments(rmq_admin *admin)
 {
     rmq_text *answer = NULL;
     rmq_error *error = NULL;
-    char *name = (char *)malloc(NAME_MAX_BYTES + 2), *arguments = (char *)malloc(ARGS_MAX_BYTES + 2);
+    char *name = (char *)malloc(NAME_MAX_BYTES + 2);
+    char *arguments = (char *)malloc(ARGS_MAX_BYTES + 2);
     CHECK(name != NULL && arguments != NULL);
     memset(name, 'k', NAME_MAX_BYTES + 1);
     name[NAME_MAX_BYTES + 1] = '\0';
     memset(arguments, ' ', ARGS_MAX_BYTES + 1);
     arguments[ARGS_MAX_BYTES + 1] = '\0';
     CHECK_STATUS(rmq_admin_create_topic(admin, name, 1, NULL), RMQ_E_LIMIT);
-    CHECK_STATUS(rmq_admin_create_topic(admin, name + NAME_MAX_BYTES - 127, 1, NULL), RMQ_E_INVALID);
+    CHECK_STATUS(rmq_admin_create_topic(admin, name + NAME_MAX_BYTES - 127, 1, NULL),
+                 RMQ_E_INVALID);
     CHECK_STATUS(rmq_admin_create_topic(admin, "a b", 1, NULL), RMQ_E_INVALID);
     CHECK_STATUS(rmq_admin_create_topic(admin, "\xff", 1, NULL), RMQ_E_INVALID);
     CHECK_STATUS(rmq_admin_create_group(admin, "", NULL), RMQ_E_INVALID);

@@ -84,6 +84,7 @@ static int32_t on_check(void *user_data, const rmq_received *message)
 {
     struct told *told = (struct told *)user_data;
     rmq_message *reply = NULL;
+    rmq_received *kept;
     CHECK(strcmp(rmq_received_topic(message), TOPIC) == 0);
     CHECK(rmq_received_body_len(message) == 5);
     CHECK(memcmp(rmq_received_body(message), "a\0b\xff" "c", 5) == 0);
@@ -101,11 +102,21 @@ static int32_t on_check(void *user_data, const rmq_received *message)
     CHECK(rmq_received_property_name(message, SIZE_MAX) == NULL);
     CHECK(rmq_received_queue_id(message) >= 0 && rmq_received_queue_offset(message) >= 0);
     CHECK(rmq_received_reconsume_times(message) >= 0);
+    CHECK(rmq_received_copy(NULL) == NULL);
+    kept = rmq_received_copy(message);
+    CHECK(kept != message && rmq_received_body(kept) == rmq_received_body(message));
+    rmq_received_free(kept);
+    CHECK(rmq_received_topic(kept) == NULL && rmq_received_topic(message) != NULL);
     /* It is no request, and this thread is the library's. */
     CHECK_STATUS(rmq_message_new_reply(message, "x", 1, &reply, NULL), RMQ_E_INVALID);
     CHECK_STATUS(rmq_producer_close(told->producer, -1, NULL), RMQ_E_WOULD_DEADLOCK);
     __atomic_add_fetch(&told->checks, 1, __ATOMIC_SEQ_CST);
     return told->answer;
+}
+
+static int of(const int *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
 }
 
 static void on_destroy(void *user_data)
@@ -160,9 +171,9 @@ static void transactions_end_as_they_are_told(const struct servers *servers)
     CHECK(run(&told, message, RMQ_TRANSACTION_ROLLBACK) == RMQ_TRANSACTION_ROLLBACK);
     /* Another number is unknown: the broker asks, until it is told. */
     CHECK(run(&told, message, 77) == RMQ_TRANSACTION_UNKNOWN);
-    for (tries = 0; tries < 2000 && __atomic_load_n(&told.checks, __ATOMIC_SEQ_CST) == 0; tries++)
+    for (tries = 0; tries < 2000 && of(&told.checks) == 0; tries++)
         usleep(10 * 1000);
-    CHECK(__atomic_load_n(&told.checks, __ATOMIC_SEQ_CST) > 0);
+    CHECK(of(&told.checks) > 0);
     told.answer = RMQ_TRANSACTION_COMMIT;
     await_messages(servers, 2);
     CHECK(told.executed == 3);
@@ -196,9 +207,9 @@ static void transactions_end_as_they_are_told(const struct servers *servers)
     rmq_send_result_free(sent);
     rmq_message_free(message);
     rmq_producer_free(producer);
-    for (tries = 0; tries < 2000 && __atomic_load_n(&told.destroyed, __ATOMIC_SEQ_CST) == 0; tries++)
+    for (tries = 0; tries < 2000 && of(&told.destroyed) == 0; tries++)
         usleep(10 * 1000);
-    CHECK(told.destroyed == 1);
+    CHECK(of(&told.destroyed) == 1);
 }
 
 static void starts_with_a_checker_are_refused(const struct servers *servers)
@@ -219,6 +230,43 @@ static void starts_with_a_checker_are_refused(const struct servers *servers)
     CHECK(told.destroyed == 3 && producer == NULL);
 }
 
+struct asked {
+    int timeouts, closed, other;
+};
+
+static void on_reply(void *user_data, const rmq_received *reply, const rmq_error *error)
+{
+    struct asked *asked = (struct asked *)user_data;
+    rmq_status status = rmq_error_status(error);
+    CHECK(reply == NULL && error != NULL);
+    __atomic_add_fetch(status == RMQ_E_TIMEOUT  ? &asked->timeouts
+                       : status == RMQ_E_CLOSED ? &asked->closed
+                                                : &asked->other,
+                       1, __ATOMIC_SEQ_CST);
+}
+
+static void asynchronous_requests(rmq_producer *producer, struct asked *asked)
+{
+    rmq_message *message = make_message();
+    int tries;
+    CHECK_STATUS(rmq_producer_request_async(producer, message, 50, on_reply, asked, NULL), RMQ_OK);
+    CHECK_STATUS(rmq_producer_request_async(producer, message, 50, NULL, asked, NULL),
+                 RMQ_E_INVALID);
+    CHECK_STATUS(rmq_producer_request_async(producer, message, -2, on_reply, asked, NULL),
+                 RMQ_E_INVALID);
+    CHECK_STATUS(rmq_producer_request_async(producer, NULL, 50, on_reply, asked, NULL),
+                 RMQ_E_HANDLE);
+    CHECK_STATUS(rmq_producer_request_async(NULL, message, 50, on_reply, asked, NULL),
+                 RMQ_E_HANDLE);
+    for (tries = 0; tries < 2000 && of(&asked->timeouts) == 0; tries++)
+        usleep(10 * 1000);
+    CHECK(of(&asked->timeouts) == 1 && of(&asked->closed) == 0 && of(&asked->other) == 0);
+    /* This one is ended by the close that follows. */
+    CHECK_STATUS(rmq_producer_request_async(producer, message, WAIT_MS, on_reply, asked, NULL),
+                 RMQ_OK);
+    rmq_message_free(message);
+}
+
 static void *blocked_request(void *user_data)
 {
     rmq_message *message = make_message();
@@ -232,6 +280,7 @@ static void *blocked_request(void *user_data)
 
 static void requests_recalls_and_queues(const struct servers *servers)
 {
+    static struct asked asked;
     rmq_producer *producer = NULL;
     rmq_message *message = make_message();
     rmq_received *reply = NULL;
@@ -283,10 +332,14 @@ static void requests_recalls_and_queues(const struct servers *servers)
     rmq_message_free(message);
 
     /* Nobody answers; a close ends the wait. */
+    asynchronous_requests(producer, &asked);
     CHECK(pthread_create(&thread, NULL, blocked_request, producer) == 0);
     usleep(50 * 1000);
     CHECK_STATUS(rmq_producer_close(producer, 10, NULL), RMQ_OK);
     CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(of(&asked.closed) == 1 && of(&asked.timeouts) == 1 && of(&asked.other) == 0);
+    CHECK_STATUS(rmq_producer_request_async(producer, NULL, 50, on_reply, &asked, NULL),
+                 RMQ_E_HANDLE);
     CHECK_STATUS(rmq_producer_queues(producer, TOPIC, &queues, NULL), RMQ_E_CLOSED);
     CHECK_STATUS(rmq_producer_recall(producer, TOPIC, "x", NULL, NULL), RMQ_E_CLOSED);
     rmq_producer_free(producer);
