@@ -9,6 +9,24 @@ export declare class Hub {
   drain(): Array<any>
 }
 
+/** A client for administration. */
+export declare class NativeAdmin {
+  /** Runs a command by name; arguments and answer are JSON. */
+  invoke(hub: Hub, id: number, command: string, arguments: string): void
+  /** First and last offsets of every queue of a topic. */
+  topicOffsets(hub: Hub, id: number, topic: string): void
+  /** How far a group has come with a topic. */
+  groupOffsets(hub: Hub, id: number, group: string, topic: string): void
+  /** Messages by key. */
+  messagesByKey(hub: Hub, id: number, topic: string, key: string, max: number): void
+  /** Messages by the id that their producer gave them. */
+  messagesById(hub: Hub, id: number, topic: string, msgId: string): void
+  /** The message that is stored at a place. */
+  messageAt(hub: Hub, id: number, offsetMsgId: string): void
+  /** Ends its connections. */
+  close(hub: Hub, id: number): void
+}
+
 /** A running broker. */
 export declare class NativeBroker {
   /** Where it listens: host:port. */
@@ -87,6 +105,65 @@ export declare class NativeProducer {
   close(hub: Hub, id: number, timeoutMs: number): void
 }
 
+/** A running consumer. */
+export declare class NativePullConsumer {
+  /** The id that brokers know it by. */
+  get clientId(): string
+  /** Takes this member's share of a topic. */
+  subscribe(hub: Hub, id: number, subscription: NativeSubscription): void
+  /** Takes these queues and no others. */
+  assign(hub: Hub, id: number, queues: Array<NativeQueue>): void
+  /** The queues that it has now. */
+  assignment(): Array<NativeQueue>
+  /** The queues of a topic that can be read. */
+  queues(hub: Hub, id: number, topic: string): void
+  /** The next messages. */
+  poll(hub: Hub, id: number, max: number, timeoutMs: number): void
+  /** Goes on at an offset, or at the beginning or the end. */
+  seek(hub: Hub, id: number, queue: NativeQueue, to: bigint, place: string): void
+  /** Hands out nothing of these queues, or does again. */
+  setPaused(hub: Hub, id: number, queues: Array<NativeQueue>, paused: boolean): void
+  /** The offset of the next message that `poll` hands out of a queue. */
+  position(hub: Hub, id: number, queue: NativeQueue): void
+  /** What the group committed for a queue. */
+  committed(hub: Hub, id: number, queue: NativeQueue): void
+  /** The first offset of what was stored at a time, ms since the epoch, or later. */
+  offsetAt(hub: Hub, id: number, queue: NativeQueue, timestampMs: number): void
+  /** Commits what was handed out. */
+  commit(hub: Hub, id: number, timeoutMs: number): void
+  /** Closes it. */
+  close(hub: Hub, id: number, timeoutMs: number): void
+}
+
+/** A running consumer. */
+export declare class NativePushConsumer {
+  /** The id that brokers know it by. */
+  get clientId(): string
+  /** Messages that are there, at most so many. Does not wait. */
+  take(max: number): Array<NativeReceived>
+  /** Waits for messages, at most so many; none when it was woken. */
+  next(hub: Hub, id: number, max: number): void
+  /** Has who waits in `next` return. */
+  wake(): void
+  /**
+   * Answers for a message: without a level it is done with, else it comes again. False if it was
+   * answered for before.
+   */
+  answer(token: number, later?: number | undefined | null): boolean
+  /** The queues that it has now. */
+  queues(): Array<NativeQueue>
+  /** Takes a topic more, or another choice of one. */
+  subscribe(hub: Hub, id: number, subscription: NativeSubscription): void
+  /** Takes no more of a topic. */
+  unsubscribe(hub: Hub, id: number, topic: string): void
+  /** Gives out nothing until `resume`. */
+  suspend(): void
+  /** Goes on after `suspend`. */
+  resume(): void
+  /** Closes it. */
+  close(hub: Hub, id: number, timeoutMs: number): void
+}
+
 /** What went wrong; the other half makes an RmqError of it. */
 export interface Failure {
   /** For example "RMQ_E_TIMEOUT". */
@@ -150,6 +227,16 @@ export interface NativeMessage {
   deliverAtMs?: number
   /** Other properties. */
   properties?: Record<string, string>
+}
+
+/** Offsets of a queue. */
+export interface NativeOffsets {
+  /** The queue. */
+  queue: NativeQueue
+  /** The first offset there is, or the one that a group committed. */
+  first: bigint
+  /** The offset that the next message will get. */
+  end: bigint
 }
 
 /** A queue of a topic. */
@@ -234,6 +321,16 @@ export interface NativeSendResult {
   recallHandle?: string
 }
 
+/** What a consumer takes of a topic. */
+export interface NativeSubscription {
+  /** The topic. */
+  topic: string
+  /** Tags, or a condition in SQL92. */
+  expression: string
+  /** Whether it is SQL92. */
+  sql: boolean
+}
+
 /** The topic and the properties of a message that answers a request with these properties. */
 export declare function replyTo(properties: Record<string, string>): NativeReply
 
@@ -242,6 +339,9 @@ export declare function replyTo(properties: Record<string, string>): NativeReply
  * False: the process has another taker of them.
  */
 export declare function setLogLevel(hub: Hub, id: number, level: number): boolean
+
+/** Starts one. */
+export declare function startAdmin(hub: Hub, id: number, keys: Record<string, string>): void
 
 /** Starts a broker. Without a key storePathRootDir it stores in memory or in a temporary folder. */
 export declare function startBroker(hub: Hub, id: number, keys: Record<string, string>, inMemory: boolean): void
@@ -254,6 +354,12 @@ export declare function startNameServer(hub: Hub, id: number, keys: Record<strin
 
 /** Starts a producer. With a listener, questions how transactions ended come to it as events. */
 export declare function startProducer(hub: Hub, id: number, keys: Record<string, string>, checks?: number | undefined | null): void
+
+/** Starts a consumer that has no queue yet. */
+export declare function startPullConsumer(hub: Hub, id: number, keys: Record<string, string>): void
+
+/** Starts a consumer. */
+export declare function startPushConsumer(hub: Hub, id: number, keys: Record<string, string>, subscriptions: Array<NativeSubscription>, orderly: boolean): void
 
 /** The version of the native library. */
 export declare function version(): string

@@ -82,6 +82,11 @@ impl Sender {
         self.post(id, outcome);
     }
 
+    /// Ends the call `id` with an error of this half.
+    pub(crate) fn fail(&self, id: u32, failure: Failure) {
+        self.post(id, Err(failure));
+    }
+
     /// Runs what may wait on a thread of its own and ends the call `id` with what it answers.
     pub(crate) fn run<T: ToNapiValue + Send + 'static>(
         &self,

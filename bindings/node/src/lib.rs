@@ -8,12 +8,15 @@
 #![allow(unreachable_pub, missing_debug_implementations)]
 #![cfg_attr(test, allow(dead_code))]
 
+mod admin;
 mod cluster;
 mod failure;
 mod hub;
 mod log;
 mod message;
 mod producer;
+mod pull;
+mod push;
 mod server;
 mod transaction;
 mod work;

@@ -39,7 +39,8 @@ try {
   const wanted = files.filter((name) => chosen.length === 0 || chosen.includes(name))
   const args = ['--test', '--test-concurrency=2', ...wanted.map((name) => `test/${name}`)]
   const env = { ...process.env, RMQ_NODE_SOURCE: resolve(packageDir) }
-  status = spawnSync(process.execPath, args, { cwd: project, stdio: 'inherit', env }).status ?? 1
+  const options = { cwd: project, stdio: 'inherit', env, timeout: 400_000 }
+  status = spawnSync(process.execPath, args, options).status ?? 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

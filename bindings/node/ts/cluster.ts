@@ -101,12 +101,12 @@ export class Cluster extends Handle {
     return this.#native.members() as MemberStatus[]
   }
 
-  #act(action: string, member: string, options: TimedOptions = {}): Promise<void> {
+  async #act(action: string, member: string, options: TimedOptions = {}): Promise<void> {
     const ms = timeoutMs(options.timeoutMs, PATIENCE_MS)
     return call((id) => this.#native.act(hub, id, action, member, ms), options)
   }
 
-  #actOnAll(action: string, options: TimedOptions = {}): Promise<void> {
+  async #actOnAll(action: string, options: TimedOptions = {}): Promise<void> {
     const ms = timeoutMs(options.timeoutMs, PATIENCE_MS)
     return call((id) => this.#native.actOnAll(hub, id, action, ms), options)
   }
@@ -137,12 +137,12 @@ export class Cluster extends Handle {
   }
 
   /** Stops a member's traffic: it looks like a process that was stopped. */
-  pause(member: string): Promise<void> {
+  async pause(member: string): Promise<void> {
     return this.#act('pause', member)
   }
 
   /** Lets a paused member go on. */
-  resume(member: string): Promise<void> {
+  async resume(member: string): Promise<void> {
     return this.#act('resume', member)
   }
 
@@ -165,7 +165,7 @@ export class Cluster extends Handle {
    * Moves the clock of every member forward by `ms`: messages whose delay has passed then are
    * delivered. Needs `clock: 'manual'`.
    */
-  advance(ms: number): Promise<void> {
+  async advance(ms: number): Promise<void> {
     const by = timeoutMs(ms, 0)
     return call((id) => this.#native.advance(hub, id, by))
   }

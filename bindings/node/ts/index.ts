@@ -6,6 +6,14 @@
 
 import { native } from './native'
 
+export {
+  Admin,
+  type GroupOffsets,
+  type GroupOptions,
+  type Json,
+  type QueueOffsets,
+  type TopicOptions,
+} from './admin'
 export type { CallOptions, TimedOptions } from './calls'
 export {
   Cluster,
@@ -15,6 +23,14 @@ export {
   startCluster,
 } from './cluster'
 export type { Config, ConfigValue } from './config'
+export type { ConsumerConfig, Filter } from './config-clients'
+export {
+  Delivery,
+  type Handler,
+  PushConsumer,
+  type PushConsumerConfig,
+  type RunOptions,
+} from './consumer'
 export { RmqError, type RmqErrorCode } from './errors'
 export { Handle } from './handle'
 export { type LogLevel, type LogRecord, onLog } from './log'
@@ -34,6 +50,7 @@ export {
   type SendOptions,
   type TransactionOutcome,
 } from './producer'
+export { type Place, type PollOptions, PullConsumer, type PullConsumerConfig } from './pull'
 export { Broker, type BrokerOptions, NameServer } from './servers'
 
 /** The version of the native library. */

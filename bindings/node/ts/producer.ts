@@ -247,7 +247,7 @@ export class Producer extends Handle {
   }
 
   /** The queues that a topic's messages can be sent to. */
-  queues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
+  async queues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
     return call((id) => this.#native.queues(hub, id, topic), options)
   }
 
