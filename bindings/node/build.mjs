@@ -62,7 +62,7 @@ function compile() {
   rmSync(dist, { recursive: true, force: true })
   const compiler = join(here, 'node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [compiler, '-p', here], { stdio: 'inherit' })
-  for (const entry of ['index']) {
+  for (const entry of ['index', 'testing']) {
     const names = Object.keys(require(join(dist, `${entry}.js`)))
     const list = names.filter((name) => name !== '__esModule').sort()
     writeFileSync(

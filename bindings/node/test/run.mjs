@@ -28,6 +28,7 @@ function install() {
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n')
   npm(['install', '--offline', '--no-audit', '--no-fund', ...tarballs], project)
   cpSync(tests, join(project, 'test'), { recursive: true })
+  cpSync(join(packageDir, '../../examples/node'), join(project, 'examples'), { recursive: true })
   return project
 }
 

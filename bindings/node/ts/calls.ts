@@ -21,6 +21,25 @@ export interface TimedOptions extends CallOptions {
   timeoutMs?: number | undefined
 }
 
+// Taken before a test framework can put its own in their place.
+const { performance, setImmediate, setTimeout } = globalThis
+const now = performance.now.bind(performance)
+
+/** A clock that nobody fakes, ms. */
+export function monotonicMs(): number {
+  return now()
+}
+
+/** Sleeps by a timer that nobody fakes. */
+export function realSleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms))
+}
+
+/** Gives the event loop its turn. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}
+
 interface Pending {
   /** Whether the event comes once. */
   once: boolean

@@ -1,7 +1,7 @@
 // Consumers that messages are pushed to.
 
 import type { NativePushConsumer, NativeReceived } from '../native'
-import { type CallOptions, call, hub } from './calls'
+import { type CallOptions, call, hub, turn } from './calls'
 import { type ConsumerConfig, type Filter, consumerKeys, subscription } from './config-clients'
 import { RmqError, invalid } from './errors'
 import { Handle } from './handle'
@@ -170,7 +170,7 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
   /** Waits for messages; undefined when the consumer was closed. One waits at a time. */
   async #next(max: number, signal?: AbortSignal): Promise<NativeReceived[] | undefined> {
     const before = this.#waiting
-    const turn = (async () => {
+    const mine = (async () => {
       await before
       signal?.throwIfAborted()
       if (this.closed) return undefined
@@ -191,8 +191,8 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
         throw error
       }
     })()
-    this.#waiting = turn.catch(() => {})
-    return turn
+    this.#waiting = mine.catch(() => {})
+    return mine
   }
 
   /**
@@ -230,7 +230,7 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
         if (!taken) break
         working += taken.length
         for (const received of taken) void work(received)
-        if (steps % STEPS_MAX === 0) await new Promise(setImmediate)
+        if (steps % STEPS_MAX === 0) await turn()
       }
     } finally {
       while (working > 0) await oneEnds()
@@ -256,7 +256,7 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
       } finally {
         if (left) delivery.later()
       }
-      if (++steps % STEPS_MAX === 0) await new Promise(setImmediate)
+      if (++steps % STEPS_MAX === 0) await turn()
     }
   }
 

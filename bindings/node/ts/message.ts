@@ -1,5 +1,7 @@
 // Messages.
 
+import { isUint8Array } from 'node:util/types'
+
 import type { NativeMessage, NativeReceived, NativeSendResult } from '../native'
 import { RmqError, invalid } from './errors'
 import { native } from './native'
@@ -86,7 +88,7 @@ export function bodyOf(message: Message): Buffer {
   const { body } = message
   if (typeof body === 'string') return Buffer.from(body)
   if (Buffer.isBuffer(body)) return body
-  if (!(body instanceof Uint8Array)) throw invalid('a body is neither text nor a Uint8Array')
+  if (!isUint8Array(body)) throw invalid('a body is neither text nor a Uint8Array')
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }
 

@@ -36,8 +36,7 @@ export interface ProducerConfig extends ClientConfig {
    * Is asked how a transaction ended, by brokers that were not told. Whoever sends in transactions
    * needs one.
    */
-  checker?: ((message: ReceivedMessage) => TransactionOutcome | Promise<TransactionOutcome>)
-    | undefined
+  checker?: ((message: ReceivedMessage) => Promise<TransactionOutcome>) | undefined
 }
 
 /** How one message is sent. */
@@ -212,7 +211,7 @@ export class Producer extends Handle {
    */
   async transaction(
     message: Message,
-    execute: (sent: SendResult) => TransactionOutcome | Promise<TransactionOutcome>,
+    execute: (sent: SendResult) => Promise<TransactionOutcome>,
     options: SendOptions = {},
   ): Promise<SendResult & { outcome: TransactionOutcome }> {
     const half = await this.#placed(options.signal, () =>

@@ -1,7 +1,7 @@
 // Consumers that ask for messages.
 
 import type { NativePullConsumer, NativeReceived } from '../native'
-import { type CallOptions, type TimedOptions, call, hub, timeoutMs } from './calls'
+import { type CallOptions, type TimedOptions, call, hub, monotonicMs, timeoutMs } from './calls'
 import { type ConsumerConfig, type Filter, consumerKeys, subscription } from './config-clients'
 import { invalid } from './errors'
 import { Handle } from './handle'
@@ -88,11 +88,11 @@ export class PullConsumer extends Handle {
   async poll(options: PollOptions = {}): Promise<ReceivedMessage[]> {
     const { max = 32, signal } = options
     if (!(Number.isInteger(max) && max > 0)) throw invalid(`max is ${max}`)
-    const until = performance.now() + timeoutMs(options.timeoutMs, POLL_MS)
+    const until = monotonicMs() + timeoutMs(options.timeoutMs, POLL_MS)
     for (;;) {
       signal?.throwIfAborted()
       let found = this.#returned.splice(0, max)
-      const left = Math.max(0, until - performance.now())
+      const left = Math.max(0, until - monotonicMs())
       if (found.length === 0) {
         found = await call<NativeReceived[]>(
           (id) => this.#native.poll(hub, id, max, Math.min(left, SLICE_MS)),
