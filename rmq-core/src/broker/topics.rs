@@ -14,7 +14,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::broker::names;
 use crate::config::broker::BrokerConfig;
 use crate::protocol::body::data_version::DataVersion;
-use crate::protocol::body::topic::{TopicConfig, TopicTable};
+use crate::protocol::body::topic::{TopicConfig, TopicFile, TopicTable};
 use crate::store::MetadataFile;
 
 /// Read permission bit of a topic or broker.
@@ -34,6 +34,8 @@ pub(crate) struct Topics {
     /// Moves with every change, so that reactors know when their own copies are stale.
     generation: AtomicU64,
     file: MetadataFile,
+    /// What is in the file but for the version; held while that is written.
+    rows: Mutex<TopicFile>,
     clock: SharedClock,
     auto_create: bool,
     topics_max: AtomicUsize,
@@ -71,7 +73,12 @@ impl Topics {
                 table.insert(name, Arc::new(topic));
             }
         }
+        let mut rows = TopicFile::default();
+        for (name, topic) in &table {
+            rows.put(name, Some(topic));
+        }
         Ok(Self {
+            rows: Mutex::new(rows),
             table: RwLock::new(table),
             data_version: Mutex::new(stored.data_version),
             generation: AtomicU64::new(1),
@@ -259,13 +266,8 @@ impl Topics {
 
     /// Creates or replaces topics, on disk before in memory.
     fn write(&self, topics: Vec<Arc<TopicConfig>>) -> Result<()> {
-        self.change(|table| {
-            for topic in &topics {
-                table
-                    .topics
-                    .insert(topic.topic_name.clone(), (**topic).clone());
-            }
-        })?;
+        let rows = topics.iter();
+        self.change(rows.map(|topic| (&*topic.topic_name, Some(&**topic))))?;
         let mut table = self.table.write();
         for topic in &topics {
             table.insert(topic.topic_name.clone(), Arc::clone(topic));
@@ -283,9 +285,7 @@ impl Topics {
         if self.get(topic).is_none() {
             return Ok(false);
         }
-        self.change(|table| {
-            table.topics.remove(topic);
-        })?;
+        self.change([(topic, None)].into_iter())?;
         self.table.write().remove(topic);
         self.generation.fetch_add(1, Ordering::AcqRel);
         Ok(true)
@@ -331,7 +331,11 @@ impl Topics {
             data_version,
             topics,
         };
-        self.file.save(&table.encode_file())?;
+        let rows = TopicFile::new(&table);
+        let mut known_rows = self.rows.lock();
+        self.file.save(&rows.encode(&data_version))?;
+        *known_rows = rows;
+        drop(known_rows);
         let shared = |(name, topic)| (name, Arc::new(topic));
         *self.table.write() = table.topics.into_iter().map(shared).collect();
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -343,12 +347,10 @@ impl Topics {
     /// For a slave whose master is gone: adds topics that it found in the log only, under the
     /// version that the table has, so that the master's is still taken when it comes back.
     pub(crate) fn add_found(&self, topics: Vec<TopicConfig>) -> Result<()> {
-        let mut table = self.snapshot();
-        for topic in &topics {
-            let name = topic.topic_name.clone();
-            table.topics.entry(name).or_insert_with(|| topic.clone());
-        }
-        self.file.save(&table.encode_file())?;
+        let is_new = |topic: &&TopicConfig| self.get(&topic.topic_name).is_none();
+        let rows = topics.iter().filter(is_new);
+        let rows = rows.map(|topic| (&*topic.topic_name, Some(topic)));
+        self.save(rows, &self.data_version())?;
         let mut known = self.table.write();
         for topic in topics {
             let name = topic.topic_name.clone();
@@ -359,24 +361,45 @@ impl Topics {
         Ok(())
     }
 
-    /// Writes the table as `edit` leaves it, under a new version.
-    fn change(&self, edit: impl FnOnce(&mut TopicTable)) -> Result<()> {
-        let mut table = self.snapshot();
-        edit(&mut table);
-        table.data_version.advance(self.clock.wall_ms());
-        self.file.save(&table.encode_file())?;
-        *self.data_version.lock() = table.data_version;
+    /// Writes the table with these topics, or without them, under a new version.
+    fn change<'a>(
+        &self,
+        topics: impl Iterator<Item = (&'a str, Option<&'a TopicConfig>)>,
+    ) -> Result<()> {
+        let mut data_version = self.data_version();
+        data_version.advance(self.clock.wall_ms());
+        self.save(topics, &data_version)?;
+        *self.data_version.lock() = data_version;
         Ok(())
+    }
+
+    /// Writes the file with these topics, or without them.
+    fn save<'a>(
+        &self,
+        topics: impl Iterator<Item = (&'a str, Option<&'a TopicConfig>)>,
+        data_version: &DataVersion,
+    ) -> Result<()> {
+        let mut rows = self.rows.lock();
+        let before: Vec<_> = topics
+            .map(|(name, topic)| (name, rows.put(name, topic)))
+            .collect();
+        let saved = self.file.save(&rows.encode(data_version));
+        if saved.is_err() {
+            for (name, row) in before.into_iter().rev() {
+                rows.set(name, row);
+            }
+        }
+        saved
     }
 
     /// Moves the version on, so that nameservers and slaves look at the table again.
     pub(crate) fn advance_version(&self) -> Result<()> {
-        self.change(|_| ())
+        self.change(std::iter::empty())
     }
 
     /// Writes the table as it is, for a clean stop.
     pub(crate) fn persist(&self) -> Result<()> {
-        self.file.save(&self.snapshot().encode_file())
+        self.save(std::iter::empty(), &self.data_version())
     }
 }
 
@@ -426,4 +449,84 @@ fn system_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
         topics.push(sized(&config.trace_topic_name, 1));
     }
     topics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+    use crate::store::disk::{CountdownDisk, MemDisk, Plan};
+
+    const PATH: &str = "/store/config/topics.json";
+
+    fn open(disk: &CountdownDisk) -> Topics {
+        let config = BrokerConfig::embedded_defaults("/store");
+        let file = MetadataFile::new(disk.shared(), PATH);
+        Topics::open(file, &config, ManualClock::new(5)).unwrap()
+    }
+
+    fn queues(topics: &Topics, name: &str) -> Option<i32> {
+        topics.get(name).map(|topic| topic.write_queue_nums)
+    }
+
+    #[test]
+    fn the_file_is_always_the_whole_table() {
+        let disk = CountdownDisk::new(MemDisk::new(ManualClock::new(5)).shared(), Plan::NEVER);
+        let topics = open(&disk);
+        let is_whole = |topics: &Topics| {
+            let file = crate::store::Disk::read(&disk, PATH.as_ref()).unwrap();
+            assert_eq!(
+                String::from_utf8(file).unwrap(),
+                String::from_utf8(topics.snapshot().encode_file()).unwrap()
+            );
+        };
+        topics.persist().unwrap();
+        is_whole(&topics);
+        topics.put(TopicConfig::new("b")).unwrap();
+        is_whole(&topics);
+        topics.gather();
+        topics.put(TopicConfig::new("a")).unwrap();
+        topics.put(TopicConfig::new("c")).unwrap();
+        topics.commit().unwrap();
+        is_whole(&topics);
+        assert!(topics.remove("b").unwrap());
+        topics.add_found(vec![TopicConfig::new("found")]).unwrap();
+        is_whole(&topics);
+        let theirs = BTreeMap::from([("theirs".to_owned(), TopicConfig::new("theirs"))]);
+        let gone = topics.replace(DataVersion::default(), theirs).unwrap();
+        assert_eq!(gone, ["a", "c", "found"]);
+        is_whole(&topics);
+        topics.put(TopicConfig::new("last")).unwrap();
+        is_whole(&topics);
+        let again = open(&disk);
+        assert_eq!(again.snapshot(), topics.snapshot());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_not_there_and_not_in_the_next_file() {
+        let disk = CountdownDisk::new(MemDisk::new(ManualClock::new(5)).shared(), Plan::NEVER);
+        let topics = open(&disk);
+        topics.put(TopicConfig::new("kept")).unwrap();
+        let version = topics.data_version();
+        disk.set_plan(Plan::gone_after(2));
+        let changed = TopicConfig {
+            write_queue_nums: 99,
+            ..TopicConfig::new("kept")
+        };
+        topics
+            .put_all(vec![TopicConfig::new("new"), changed])
+            .unwrap_err();
+        topics.remove("kept").unwrap_err();
+        disk.set_plan(Plan::NEVER);
+        assert_eq!(topics.data_version(), version);
+        for topics in [open(&disk), topics] {
+            topics.put(TopicConfig::new("next")).unwrap();
+            let again = open(&disk);
+            for topics in [&topics, &again] {
+                assert_eq!(queues(topics, "new"), None);
+                assert_ne!(queues(topics, "kept"), Some(99));
+                assert!(queues(topics, "kept").is_some() && queues(topics, "next").is_some());
+            }
+        }
+    }
 }

@@ -85,6 +85,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Renames a file, replacing `to`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, `to`, which must be free. Fails where the file system knows no
+    /// such names.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in the directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes everything on the file system of `path` durable, names and contents.

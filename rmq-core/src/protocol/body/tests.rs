@@ -7,7 +7,7 @@ use super::offset::{ConsumerOffsetTable, DelayOffsetTable};
 use super::register::{RegisterBrokerBody, RegisterError};
 use super::reset_offset::ResetOffset;
 use super::route::TopicRouteData;
-use super::topic::{TopicConfig, TopicFilterType, TopicTable};
+use super::topic::{TopicConfig, TopicFile, TopicFilterType, TopicTable};
 use super::topic_list::TopicList;
 use crate::protocol::json::Flavour;
 use crate::protocol::language::Language;
@@ -193,6 +193,36 @@ fn the_oldest_brokers_send_the_bare_table() {
     let table = TopicTable::decode(br#"{"topicConfigTable":{"T":{"topicName":"T"}}}"#).unwrap();
     let body = RegisterBrokerBody::decode_request(&table.encode(), false, 30, 0).unwrap();
     assert_eq!(body.topics.topics, table.topics);
+}
+
+#[test]
+fn a_file_in_parts_is_the_same_as_one_from_a_table() {
+    let mut table = TopicTable::default();
+    let mut file = TopicFile::default();
+    table.data_version.advance(77);
+    let names = ["b", "a", "\u{e9}\"\\", "topicConfigTable\":{", "c", "a"];
+    let mut steps: Vec<(&str, bool)> = names.map(|name| (name, true)).into();
+    steps.extend(names[1..].iter().map(|name| (*name, false)));
+    steps.push(("b", false));
+    for (n, (name, there)) in (0..).zip(steps) {
+        assert_eq!(file.encode(&table.data_version), table.encode_file());
+        let mut topic = TopicConfig::new(name);
+        topic.read_queue_nums = n;
+        topic.attributes.insert("+k".to_owned(), "v}\n}".to_owned());
+        let before = file.put(name, there.then_some(&topic));
+        file.set(name, before);
+        assert_eq!(file.encode(&table.data_version), table.encode_file());
+        file.put(name, there.then_some(&topic));
+        match there {
+            true => table.topics.insert(name.to_owned(), topic),
+            false => table.topics.remove(name),
+        };
+        assert_eq!(
+            TopicFile::new(&table).encode(&table.data_version),
+            table.encode_file()
+        );
+    }
+    assert_eq!(file.encode(&table.data_version), table.encode_file());
 }
 
 #[test]

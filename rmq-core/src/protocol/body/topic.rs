@@ -160,6 +160,84 @@ impl TopicTable {
     }
 }
 
+/// `topics.json` in parts that are kept: the text of each topic, so that a change of one among many
+/// does not encode the others again.
+#[derive(Clone, Debug, Default)]
+pub struct TopicFile {
+    rows: BTreeMap<String, Box<[u8]>>,
+}
+
+/// What stands before and behind the topics in the file.
+const ROWS_BEGIN: &[u8] = b"\"topicConfigTable\":{";
+const ROWS_END: &[u8] = b"\n\t}\n}";
+
+impl TopicFile {
+    /// The parts of a table's file.
+    #[must_use]
+    pub fn new(table: &TopicTable) -> Self {
+        let mut file = Self::default();
+        for (name, topic) in &table.topics {
+            file.set(name, Some(row_of(name, topic)));
+        }
+        file
+    }
+
+    /// Takes a topic in, under its name, or lets go of that one. Returns the part that was there
+    /// before, for `set`.
+    pub fn put(&mut self, name: &str, topic: Option<&TopicConfig>) -> Option<Box<[u8]>> {
+        self.set(name, topic.map(|topic| row_of(name, topic)))
+    }
+
+    /// Sets the part of a topic to one that `put` returned.
+    pub fn set(&mut self, name: &str, row: Option<Box<[u8]>>) -> Option<Box<[u8]>> {
+        match row {
+            Some(row) => self.rows.insert(name.to_owned(), row),
+            None => self.rows.remove(name),
+        }
+    }
+
+    /// The file, the same as [`TopicTable::encode_file`] writes it.
+    #[must_use]
+    pub fn encode(&self, data_version: &DataVersion) -> Vec<u8> {
+        let empty = TopicTable {
+            data_version: *data_version,
+            topics: BTreeMap::new(),
+        };
+        let mut text = empty.encode_file();
+        if self.rows.is_empty() {
+            return text;
+        }
+        text.truncate(after_begin(&text));
+        text.reserve(self.rows.values().map(|row| row.len() + 1).sum::<usize>() + ROWS_END.len());
+        for row in self.rows.values() {
+            text.extend_from_slice(row);
+            text.push(b',');
+        }
+        text.pop();
+        text.extend_from_slice(ROWS_END);
+        text
+    }
+}
+
+/// Where the topics begin in the text of a file.
+fn after_begin(text: &[u8]) -> usize {
+    let found = text
+        .windows(ROWS_BEGIN.len())
+        .position(|part| part == ROWS_BEGIN);
+    found.map_or(text.len(), |at| at + ROWS_BEGIN.len())
+}
+
+/// A topic as it stands in the file.
+fn row_of(name: &str, topic: &TopicConfig) -> Box<[u8]> {
+    let only = TopicTable {
+        data_version: DataVersion::default(),
+        topics: BTreeMap::from([(name.to_owned(), topic.clone())]),
+    };
+    let text = only.encode_file();
+    let end = text.len().saturating_sub(ROWS_END.len());
+    text.get(after_begin(&text)..end).unwrap_or_default().into()
+}
+
 /// [`TopicAndMappingTable`], borrowed.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

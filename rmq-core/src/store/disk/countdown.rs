@@ -10,7 +10,7 @@ use super::{Disk, DiskFile, DiskLock, Entry, Metadata, Usage};
 use crate::store::mmap::{Region, RegionWriter};
 
 /// When and how a [`CountdownDisk`] fails. Only operations that change something count: creating,
-/// writing, allocating, syncing, renaming, removing. Mapped writes are not seen.
+/// writing, allocating, syncing, renaming, linking, removing. Mapped writes are not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Operations that succeed first.
@@ -137,6 +137,11 @@ impl Disk for CountdownDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         pass(&self.countdown)?;
         self.inner.rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        pass(&self.countdown)?;
+        self.inner.link(from, to)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

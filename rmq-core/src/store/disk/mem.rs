@@ -377,6 +377,22 @@ impl Disk for MemDisk {
         }
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.live.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        match state.live.get(from) {
+            Some(Node::File(content)) => {
+                let node = Node::File(Arc::clone(content));
+                state.live.insert(to.to_owned(), node);
+                Ok(())
+            }
+            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.shared.lock();
         if !matches!(state.live.get(path), Some(Node::Dir)) {

@@ -40,6 +40,13 @@ fn behaves(disk: &dyn Disk, root: &Path) {
     assert_eq!(&disk.read(&path).unwrap()[..12], b"\0\0\0h\0\0loabc\0");
     assert_eq!(file.map(10_000).unwrap().get(8, 3).unwrap(), b"abc");
     assert!(file.map(10_001).is_err());
+    disk.link(&path, &dir.join("second")).unwrap();
+    let taken = disk.link(&path, &dir.join("second")).unwrap_err();
+    assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+    let missing = disk.link(&dir.join("missing"), &dir.join("third"));
+    assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(disk.read(&dir.join("second")).unwrap().len(), 10_000);
+    disk.remove(&dir.join("second")).unwrap();
     disk.rename(&path, &dir.join("other")).unwrap();
     let names: Vec<String> = disk
         .list(&dir)
