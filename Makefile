@@ -2,6 +2,7 @@
 # make test        everything that must hold; sets up what it needs below target/
 # make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
 # make install     the C library, its headers, rmq.pc and the CMake package below PREFIX
+# make wheel       the Python package, below target/wheels
 # make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
 # make bless       rewrites the generated files: include/rmq.h, native.d.ts, tables of docs/
 # make fuzz-smoke  a minute for each fuzz target
@@ -24,7 +25,7 @@ SKIPPED := $(TARGET)/skipped
 
 STEPS := fmt lint deny rust python node interop
 
-.PHONY: help demo test $(STEPS) dist install bench bless fuzz-smoke clean
+.PHONY: help demo test $(STEPS) wheel dist install bench bless fuzz-smoke clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -65,13 +66,23 @@ rust:
 
 $(VENV)/ready: bindings/python/pyproject.toml
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --retries 10 'maturin>=1.14,<2' 'pytest>=8' \
-		'pytest-xdist>=3.5' 'mypy>=1.15,<3'
+	$(VENV)/bin/pip install --quiet --retries 10 'maturin>=1.14,<2'
 	touch $@
 
+# The tests run in a new environment that has nothing but the wheel and the test tools.
+WHEELS := $(TARGET)/wheels
+WHEEL_VENV := $(TARGET)/wheel-venv
+
 python: $(VENV)/ready
-	cd bindings/python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --quiet
-	cd bindings/python && $(VENV)/bin/pytest -q -p no:cacheprovider
+	rm -rf $(WHEELS)/dev $(WHEEL_VENV)
+	cd bindings/python && $(VENV)/bin/maturin build --quiet --out $(WHEELS)/dev
+	python3 -m venv $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/pip install --quiet --retries 10 "$$(ls $(WHEELS)/dev/*.whl)[test]"
+	cd bindings/python && $(WHEEL_VENV)/bin/pytest -q -p no:cacheprovider
+
+wheel: $(VENV)/ready
+	cd bindings/python && $(VENV)/bin/maturin build --quiet --release --strip --out $(WHEELS)
+	@ls -l $(WHEELS)/*.whl
 
 bindings/node/node_modules/.package-lock.json: bindings/node/package.json
 	cd bindings/node && npm install --no-audit --no-fund

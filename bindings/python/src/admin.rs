@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use rmq_core::embed::{Admin, Error, SubscriptionGroupConfig, TopicConfig, producer_options};
+use rmq_core::embed::{
+    Admin, Error, SubscriptionGroupConfig, TopicConfig, admin_invoke, admin_options,
+};
 
 use crate::arguments::{self, Keys};
 use crate::errors;
@@ -52,7 +54,7 @@ impl NativeAdmin {
     fn start(py: Python<'_>, keys: Keys, file: Option<&str>) -> PyResult<Self> {
         let start = || {
             let keys = arguments::properties(&keys, file)?;
-            Admin::start(producer_options(&keys)?.client)
+            Admin::start(admin_options(&keys)?)
         };
         let inner = Arc::new(errors::told(py, py.detach(start))?);
         Ok(Self { inner })
@@ -264,6 +266,20 @@ impl NativeAdmin {
             None => admin.messages_by_id(&topic, &key),
         };
         job::run(py, ticket, work, received::list)
+    }
+
+    /// Runs a command of `mqadmin`: a JSON object of arguments in, JSON out.
+    #[pyo3(signature = (command, arguments, ticket=None))]
+    fn invoke(
+        &self,
+        py: Python<'_>,
+        command: String,
+        arguments: String,
+        ticket: Option<&Ticket>,
+    ) -> PyResult<Py<PyAny>> {
+        let admin = Arc::clone(&self.inner);
+        let work = move || admin_invoke(&admin, &command, &arguments);
+        job::run(py, ticket, work, object)
     }
 
     /// Ends its connections.

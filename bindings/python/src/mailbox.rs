@@ -1,15 +1,9 @@
 //! What threads of Rust have to tell Python, without touching it.
 
-use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use rmq_core::embed::Error;
+use rmq_core::embed::{CompletionQueue, Error};
 
 use crate::arguments;
 use crate::errors;
@@ -30,100 +24,22 @@ pub(crate) fn outcome<T: Send + 'static>(
     })
 }
 
-#[derive(Default)]
-struct Inside {
-    waiting: VecDeque<(u64, Outcome)>,
-    closed: bool,
-}
-
-/// Outcomes that wait to be taken. Putting never blocks and never touches Python.
-pub(crate) struct Mailbox {
-    inside: Mutex<Inside>,
-    filled: Condvar,
-    /// Readable while something waits: this end is polled, the other one written.
-    signal: Option<(UnixStream, UnixStream)>,
-}
+/// Outcomes that wait to be taken, each with its token. Putting never blocks and never touches
+/// Python.
+#[derive(Clone)]
+pub(crate) struct Mailbox(CompletionQueue<(u64, Outcome)>);
 
 impl Mailbox {
-    fn new(with_descriptor: bool) -> std::io::Result<Self> {
-        let pair = || {
-            let (polled, written) = UnixStream::pair()?;
-            polled.set_nonblocking(true)?;
-            written.set_nonblocking(true)?;
-            Ok::<_, std::io::Error>((polled, written))
-        };
-        Ok(Self {
-            inside: Mutex::default(),
-            filled: Condvar::new(),
-            signal: with_descriptor.then(pair).transpose()?,
-        })
-    }
-
-    /// Puts an outcome there and wakes who waits.
+    /// Puts an outcome there and wakes who waits; one that is closed drops it.
     pub(crate) fn put(&self, token: u64, outcome: Outcome) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if inside.closed {
-            return;
-        }
-        inside.waiting.push_back((token, outcome));
-        if inside.waiting.len() == 1 {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        self.filled.notify_all();
-        if let Some((_, written)) = &self.signal {
-            // A full pipe is readable, which is all that is wanted.
-            let _ = (&*written).write(&[0]);
-        }
-    }
-
-    /// What waits, at most `max`; waits for the first at most for `timeout`. `None`: closed.
-    fn take(&self, max: usize, timeout: Duration) -> Option<Vec<(u64, Outcome)>> {
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = |inside: &mut Inside| inside.waiting.is_empty() && !inside.closed;
-        let waited = self.filled.wait_timeout_while(inside, timeout, empty);
-        let mut inside = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if inside.closed {
-            return None;
-        }
-        let count = inside.waiting.len().min(max);
-        let taken = inside.waiting.drain(..count).collect();
-        if inside.waiting.is_empty() {
-            self.quiet();
-        }
-        Some(taken)
-    }
-
-    fn quiet(&self) {
-        let Some((polled, _)) = &self.signal else {
-            return;
-        };
-        let mut bytes = [0; 64];
-        loop {
-            match (&*polled).read(&mut bytes) {
-                Ok(64) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => return,
-            }
-        }
-    }
-
-    fn close(&self) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.closed = true;
-        let left = std::mem::take(&mut inside.waiting);
-        self.wake();
-        drop(inside);
-        drop(left);
+        drop(self.0.push((token, outcome)));
     }
 }
 
 /// Where operations that nobody waits for put what came of them.
 #[pyclass(frozen, module = "rmq._rmq")]
 pub(crate) struct Completions {
-    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) mailbox: Mailbox,
 }
 
 /// What `wait` and `take` answer: token, whether the value is an exception, value.
@@ -140,23 +56,21 @@ fn opened(py: Python<'_>, taken: Vec<(u64, Outcome)>) -> Taken {
 #[pymethods]
 impl Completions {
     #[new]
-    #[pyo3(signature = (with_descriptor=false))]
-    fn new(with_descriptor: bool) -> PyResult<Self> {
-        let mailbox = Arc::new(Mailbox::new(with_descriptor)?);
-        Ok(Self { mailbox })
+    fn new() -> Self {
+        Self {
+            mailbox: Mailbox(CompletionQueue::new()),
+        }
     }
 
     /// The descriptor that is readable while something waits.
-    fn fileno(&self) -> PyResult<i32> {
-        let signal = self.mailbox.signal.as_ref();
-        let signal = signal.ok_or_else(|| PyValueError::new_err("made without a descriptor"))?;
-        Ok(signal.0.as_raw_fd())
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        errors::told(py, self.mailbox.0.fd())
     }
 
     /// A ticket for one operation, whose outcome comes under this token.
     fn ticket(&self, token: u64) -> Ticket {
         Ticket {
-            mailbox: Arc::clone(&self.mailbox),
+            mailbox: self.mailbox.clone(),
             token,
         }
     }
@@ -164,7 +78,7 @@ impl Completions {
     /// What waits, at most `max`, without waiting; None once closed.
     #[pyo3(signature = (max=1024))]
     fn take(&self, py: Python<'_>, max: usize) -> Option<Taken> {
-        let taken = self.mailbox.take(max, Duration::ZERO)?;
+        let taken = self.mailbox.0.poll(max, Duration::ZERO).ok()?;
         Some(opened(py, taken))
     }
 
@@ -173,12 +87,11 @@ impl Completions {
     #[pyo3(signature = (timeout, max=1024))]
     fn wait(&self, py: Python<'_>, timeout: f64, max: usize) -> PyResult<Option<Taken>> {
         let timeout = arguments::duration(timeout)?;
-        let taken = job::in_slices(py, timeout, timeout, |slice| {
-            match self.mailbox.take(max, slice) {
-                Some(taken) if taken.is_empty() => None,
-                other => Some(other),
-            }
-        })?;
+        let look = |slice| match self.mailbox.0.poll(max, slice) {
+            Ok(taken) if taken.is_empty() => None,
+            other => Some(other.ok()),
+        };
+        let taken = job::in_slices(py, timeout, timeout, look)?;
         Ok(match taken {
             Some(Some(taken)) => Some(opened(py, taken)),
             Some(None) => None,
@@ -188,21 +101,21 @@ impl Completions {
 
     /// Takes nothing more; who waits is told.
     fn close(&self) {
-        self.mailbox.close();
+        drop(self.mailbox.0.close());
     }
 }
 
 /// The right to put one outcome into a `Completions`.
 #[pyclass(frozen, module = "rmq._rmq")]
 pub(crate) struct Ticket {
-    mailbox: Arc<Mailbox>,
+    mailbox: Mailbox,
     token: u64,
 }
 
 impl Ticket {
     /// What puts an outcome there, on any thread.
     pub(crate) fn sink(&self) -> impl FnOnce(Outcome) + Send + 'static {
-        let (mailbox, token) = (Arc::clone(&self.mailbox), self.token);
+        let (mailbox, token) = (self.mailbox.clone(), self.token);
         move |outcome| mailbox.put(token, outcome)
     }
 }

@@ -96,7 +96,7 @@ impl NativeProducer {
         file: Option<&str>,
         checks: Option<&Completions>,
     ) -> PyResult<Self> {
-        let mailbox = checks.map(|checks| Arc::clone(&checks.mailbox));
+        let mailbox = checks.map(|checks| checks.mailbox.clone());
         let start = || {
             let options = producer_options(&arguments::properties(&keys, file)?)?;
             let Some(mailbox) = mailbox else {

@@ -33,10 +33,11 @@ def shared() -> Iterator[rmq.testing.Cluster]:
 @pytest.fixture
 def topic(request: pytest.FixtureRequest, shared: rmq.testing.Cluster) -> str:
     """A topic of one test's own, with four queues."""
-    name = "".join(c if c.isalnum() else "_" for c in request.node.name)
+    test = f"{request.module.__name__}_{request.node.name}"
+    name = "".join(c if c.isalnum() else "_" for c in test)[:100]
     with rmq.Admin(shared.namesrv) as admin:
-        admin.create_topic(name[:100], queues=4)
-    return name[:100]
+        admin.create_topic(name, queues=4)
+    return name
 
 
 @pytest.fixture

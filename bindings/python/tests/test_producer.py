@@ -7,6 +7,7 @@ import time
 import warnings
 import weakref
 from concurrent.futures import Future, wait
+from typing import Any
 
 import pytest
 
@@ -232,7 +233,7 @@ def test_a_checker_is_let_go_of(shared: rmq.testing.Cluster) -> None:
             _until_gone(kept)
 
 
-def _until_gone(kept: "weakref.ref[object]") -> None:
+def _until_gone(kept: "weakref.ref[Any]") -> None:
     for _ in range(500):
         gc.collect()
         if kept() is None:

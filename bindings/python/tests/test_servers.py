@@ -85,7 +85,7 @@ def test_handles_are_not_copied() -> None:
     with rmq.NameServer() as nameserver:
         for act in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="cannot be copied or pickled"):
-                act(nameserver)  # type: ignore[operator]
+                act(nameserver)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@
 
 # The log and the thread of futures end after the handles, which register first.
 from rmq import _handles as _handles  # isort: skip
+from rmq import aio as aio
 from rmq import testing as testing
 from rmq._admin import Admin, BrokerInfo, GroupOffsets, QueueOffsets, TopicRoute
+from rmq._consumer import PullConsumer, PushConsumer, Sql
 from rmq._errors import (
     AccessError,
     AddressInUseError,
@@ -35,6 +37,7 @@ from rmq._errors import (
 from rmq._logging import disable_logging, enable_logging
 from rmq._producer import Producer, TransactionResult
 from rmq._rmq import (
+    Delivery,
     Message,
     MessageQueue,
     ReceivedMessage,
@@ -56,6 +59,7 @@ __all__ = [
     "BusyError",
     "ClosedError",
     "ConfigError",
+    "Delivery",
     "ForkedError",
     "GroupOffsets",
     "InternalError",
@@ -68,11 +72,14 @@ __all__ = [
     "NoPermissionError",
     "NotFoundError",
     "Producer",
+    "PullConsumer",
+    "PushConsumer",
     "QueueOffsets",
     "ReceivedMessage",
     "RmqError",
     "SendResult",
     "SendStatus",
+    "Sql",
     "StoreError",
     "SystemBusyError",
     "Timeout",
@@ -82,6 +89,7 @@ __all__ = [
     "TransactionState",
     "UnreachableError",
     "__version__",
+    "aio",
     "disable_logging",
     "enable_logging",
     "testing",

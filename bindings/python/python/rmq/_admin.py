@@ -1,9 +1,10 @@
 """Looks at a cluster and changes it."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from rmq import _config, _rmq
 from rmq._config import ConfigValue
@@ -187,6 +188,17 @@ class Admin(_SyncHandle, Handle["_rmq.NativeAdmin"]):
     def messages_by_id(self, topic: str, msg_id: str) -> list[ReceivedMessage]:
         """The messages of a topic that have a unique id: `SendResult.msg_id`."""
         return cast(list[ReceivedMessage], self._native.messages(topic, msg_id))
+
+    def invoke(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Runs a command of ``mqadmin`` by its name: ``invoke("topicStatus", {"topic": "T"})``.
+
+        Arguments go by their long names; answers what the command tells, as JSON has it.
+
+        Raises:
+            InvalidError: No command has that name, or it does not take these arguments.
+        """
+        told = self._native.invoke(command, json.dumps(arguments or {}))
+        return json.loads(told)
 
     def close(self, timeout: float = 10.0) -> None:
         """Ends its connections. A second call does nothing."""

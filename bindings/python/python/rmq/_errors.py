@@ -140,6 +140,7 @@ _CONFIG: Final = (
     "read configuration:",
     "start broker:",
     "start cluster:",
+    "start consumer:",
     "start nameserver:",
     "load configuration:",
 )

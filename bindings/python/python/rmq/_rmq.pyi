@@ -1,10 +1,35 @@
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, Self, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 __version__: Final[str]
+
+__all__ = [
+    "Completions",
+    "Delivery",
+    "Message",
+    "MessageQueue",
+    "NativeAdmin",
+    "NativeBroker",
+    "NativeCluster",
+    "NativeNameServer",
+    "NativeProducer",
+    "NativePullConsumer",
+    "NativePushConsumer",
+    "ReceivedMessage",
+    "SendResult",
+    "SendStatus",
+    "Ticket",
+    "TransactionCheck",
+    "TransactionState",
+    "__version__",
+    "end_waits",
+    "log_start",
+    "log_take",
+    "version",
+]
 
 def version() -> str:
     """The version of the native library."""
@@ -22,7 +47,7 @@ def log_take(timeout: float) -> tuple[list[tuple[int, str, str]], int]:
 class Completions:
     """Where operations that nobody waits for put what came of them."""
 
-    def __new__(cls, with_descriptor: bool = False) -> Completions: ...
+    def __new__(cls) -> Completions: ...
     def fileno(self) -> int:
         """The descriptor that is readable while something waits."""
     def ticket(self, token: int) -> Ticket:
@@ -110,7 +135,7 @@ class MessageQueue:
     def __hash__(self) -> int: ...
     def __getnewargs__(self) -> tuple[str, str, int]: ...
 
-@final
+@disjoint_base
 class ReceivedMessage:
     """A message from a broker. It does not change."""
 
@@ -288,7 +313,7 @@ class NativeCluster:
     ) -> Any:
         """Starts one."""
     def act(
-        self, what: str, timeout: float, member: str = "", ticket: Ticket | None = None
+        self, what: str, timeout: float, member: str = ..., ticket: Ticket | None = None
     ) -> Any:
         """What may take time, by its name."""
     @property
@@ -425,5 +450,113 @@ class NativeAdmin:
         self, topic: str, key: str, max: int | None = None, ticket: Ticket | None = None
     ) -> Any:
         """The messages of a topic with a key or an id."""
+    def invoke(self, command: str, arguments: str, ticket: Ticket | None = None) -> Any:
+        """Runs a command of `mqadmin`: JSON in, JSON out."""
     def close(self) -> None:
         """Ends its connections."""
+
+@final
+class Delivery(ReceivedMessage):
+    """A message that a consumer was given, until it answers for it.
+
+    Any thread may do that; one that is let go of without an answer comes again later. As a context
+    manager it is acknowledged at the end of its block, and comes again later if the block raises.
+    """
+
+    @property
+    def broker_name(self) -> str | None:
+        """The name of the broker that it came from; None if an operator sent it."""
+    @property
+    def queue(self) -> MessageQueue | None:
+        """The queue that it came from; None if an operator sent it."""
+    def ack(self) -> bool:
+        """The message is done with. False if it was answered for before."""
+    def later(self, delay_level: int = 0) -> bool:
+        """The message is to come again. False if it was answered for before.
+
+        Without a level the later, the more often it came before; below 0 it becomes a dead letter.
+        In order the queue rests a moment and begins with it again.
+        """
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: Any, _error: Any, _traceback: Any) -> None: ...
+
+@final
+class NativePushConsumer:
+    """A push consumer."""
+
+    @staticmethod
+    def start(
+        keys: dict[str, str],
+        file: str | None,
+        wanted: list[tuple[str, str, bool]],
+        orderly: bool,
+        ticket: Ticket | None = None,
+    ) -> Any:
+        """Starts one."""
+    @property
+    def client_id(self) -> str:
+        """The id that brokers know this consumer by."""
+    def queues(self) -> list[MessageQueue]:
+        """The queues that it has now."""
+    def fileno(self) -> int:
+        """The descriptor that is readable while something waits."""
+    def take(self, max: int) -> list[Delivery]:
+        """What waits, without waiting."""
+    def poll(self, timeout: float, max: int = 1, takers: int = 1) -> list[Delivery]:
+        """A share of what waits; waits for the first."""
+    def subscribe(self, wanted: tuple[str, str, bool], ticket: Ticket | None = None) -> Any:
+        """Takes a topic more, or another choice of one."""
+    def unsubscribe(self, topic: str, ticket: Ticket | None = None) -> Any:
+        """Takes no more of a topic."""
+    def suspend(self) -> None:
+        """Takes nothing until `resume`."""
+    def resume(self) -> None:
+        """Goes on after `suspend`."""
+    def close(self, timeout: float, ticket: Ticket | None = None) -> Any:
+        """Closes."""
+
+@final
+class NativePullConsumer:
+    """A pull consumer."""
+
+    @staticmethod
+    def start(
+        keys: dict[str, str],
+        file: str | None = None,
+        wanted: list[tuple[str, str, bool]] = ...,
+        ticket: Ticket | None = None,
+    ) -> Any:
+        """Starts one."""
+    @property
+    def client_id(self) -> str:
+        """The id that brokers know this consumer by."""
+    def subscribe(self, wanted: tuple[str, str, bool], ticket: Ticket | None = None) -> Any:
+        """Takes this member's share of a topic."""
+    def assign(self, queues: list[MessageQueue], ticket: Ticket | None = None) -> Any:
+        """Takes these queues and no others."""
+    def assignment(self) -> list[MessageQueue]:
+        """The queues that it has now."""
+    def queues(self, topic: str, ticket: Ticket | None = None) -> Any:
+        """The queues of a topic that can be read."""
+    def poll(self, max: int, timeout: float) -> Any:
+        """The next messages."""
+    def when_ready(self, ticket: Ticket) -> None:
+        """Has the ticket's place told when `poll` may have something."""
+    def seek(self, queue: MessageQueue, to: int | str, ticket: Ticket | None = None) -> Any:
+        """Goes on at an offset of a queue, or at its "begin" or "end"."""
+    def pause(self, queues: list[MessageQueue]) -> None:
+        """Hands out nothing of these queues until they are resumed."""
+    def resume(self, queues: list[MessageQueue]) -> None:
+        """Goes on after `pause`."""
+    def position(self, queue: MessageQueue) -> int:
+        """The offset of the next message that is handed out of a queue."""
+    def committed(self, queue: MessageQueue, ticket: Ticket | None = None) -> Any:
+        """What the group committed for a queue."""
+    def offset_at(
+        self, queue: MessageQueue, timestamp_ms: int, ticket: Ticket | None = None
+    ) -> Any:
+        """The first offset of what was stored at a time or later."""
+    def commit(self, timeout: float, ticket: Ticket | None = None) -> Any:
+        """Commits what was handed out."""
+    def close(self, timeout: float, ticket: Ticket | None = None) -> Any:
+        """Closes."""

@@ -11,7 +11,7 @@ Whoever connects from 127.0.0.1, which is where clients come from, is ``CLIENTS`
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from rmq import _config, _rmq
 from rmq._config import ConfigValue
@@ -69,8 +69,8 @@ class ClusterOptions(TypedDict, total=False):
     manual_clock: bool
 
 
-def start(options: ClusterOptions, ticket: _rmq.Ticket | None = None) -> _rmq.NativeCluster | None:
-    """Starts the native cluster; with a ticket None, and the cluster comes there."""
+def start(options: ClusterOptions, ticket: _rmq.Ticket | None = None) -> Any:
+    """Starts the native cluster; with a ticket it comes there."""
     unknown = options.keys() - ClusterOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"a Cluster has no option {', '.join(sorted(unknown))}")
@@ -169,9 +169,7 @@ class Cluster(_SyncHandle, ClusterView):
 
     def __init__(self, **options: Unpack[ClusterOptions]) -> None:
         super().__init__()
-        raw = start(options)
-        assert raw is not None
-        self._opened(raw)
+        self._opened(start(options))
 
     def reset(self) -> None:
         """Makes the cluster new: all that was stored is removed, everybody starts where they were.

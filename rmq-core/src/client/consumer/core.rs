@@ -59,6 +59,9 @@ pub(crate) enum Listener {
     Queue(CompletionQueue<Delivery>),
 }
 
+/// Is called once, on any thread.
+pub(crate) type Tell = Box<dyn FnOnce() + Send>;
+
 /// What happens to messages that were pulled.
 pub(crate) enum Mode {
     /// A listener gets them on many threads.
@@ -145,6 +148,8 @@ pub(crate) struct Core {
     /// Counts arrivals, for who polls.
     arrivals: Mutex<u64>,
     arrived: Condvar,
+    /// Who is told of the next arrival.
+    told_of_arrival: Mutex<Vec<Tell>>,
     closed: AtomicBool,
     /// This one, for what outlives a call.
     own: Weak<Self>,
@@ -188,6 +193,7 @@ impl Core {
             next_turn: AtomicUsize::new(0),
             arrivals: Mutex::new(0),
             arrived: Condvar::new(),
+            told_of_arrival: Mutex::default(),
             closed: AtomicBool::new(false),
             own: Weak::clone(own),
         });
@@ -323,6 +329,13 @@ impl Core {
     pub(crate) fn arrived(&self) {
         *self.arrivals.lock() += 1;
         self.arrived.notify_all();
+        let told = std::mem::take(&mut *self.told_of_arrival.lock());
+        told.into_iter().for_each(|tell| tell());
+    }
+
+    /// Has `tell` called once, with the next arrival; never blocks.
+    pub(crate) fn on_arrival(&self, tell: Tell) {
+        self.told_of_arrival.lock().push(tell);
     }
 
     /// What `await_arrival` is to be called with after a look that found nothing.

@@ -111,6 +111,11 @@ impl ProcessQueue {
         offsets.take(most).collect()
     }
 
+    /// Whether a message waits.
+    pub(crate) fn has_some(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Messages that were handed out are done with.
     pub(crate) fn done(&mut self, offsets: impl IntoIterator<Item = i64>) {
         for offset in offsets {

@@ -144,6 +144,25 @@ impl PullConsumer {
         self.core.arrived();
     }
 
+    /// Has `tell` called once, on a thread of the runtime, as soon as `poll` may have something to
+    /// hand out or say: now, if that is so already. It must not block. For event loops, which
+    /// cannot wait in `poll`.
+    pub fn when_ready(&self, tell: impl FnOnce() + Send + 'static) {
+        let seen = self.core.arrivals();
+        let waits = |queue: &Arc<Assigned>| {
+            !queue.paused.load(Ordering::SeqCst) && queue.state.lock().has_some()
+        };
+        let ready = self.core.is_closed() || self.core.assigned().iter().any(waits);
+        if ready {
+            return tell();
+        }
+        self.core.on_arrival(Box::new(tell));
+        // Something came, or the end did, before it was there to be told.
+        if self.core.arrivals() != seen || self.core.is_closed() {
+            self.core.arrived();
+        }
+    }
+
     fn take(&self, max: usize) -> Vec<ReceivedMessage> {
         let mut taken = Vec::new();
         let mut queues = self.core.assigned();
