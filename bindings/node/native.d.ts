@@ -37,6 +37,8 @@ export declare class NativeBroker {
   close(hub: Hub, id: number, timeoutMs: number): void
   /** Stops it as a crash would. */
   kill(hub: Hub, id: number): void
+  /** Stops it as a crash would, before this returns: for the end of the process. */
+  killNow(): void
 }
 
 /** A question how a transaction ended. */
@@ -57,6 +59,11 @@ export declare class NativeCluster {
   act(hub: Hub, id: number, action: string, member: string, timeoutMs: number): void
   /** Does something to all of it: reset, heal, ready, replicated, close. */
   actOnAll(hub: Hub, id: number, action: string, timeoutMs: number): void
+  /**
+   * Ends it as a crash would, and removes temporary storage, before this returns: for the end
+   * of the process.
+   */
+  killNow(): void
   /** Divides the network. */
   partition(hub: Hub, id: number, groups: Array<Array<string>>): void
   /** Keeps what one member sends from another. */
@@ -95,6 +102,8 @@ export declare class NativeProducer {
   sendOneway(message: NativeMessage, body: Uint8Array, options: NativeSendOptions): Failure | null
   /** Sends a message and waits for the one that answers it. */
   request(hub: Hub, id: number, message: NativeMessage, body: Uint8Array, timeoutMs: number): void
+  /** Takes a timed message back, with the handle of its result. Answers its id. */
+  recall(hub: Hub, id: number, topic: string, handle: string): void
   /** Sends the half message of a transaction. */
   sendHalf(hub: Hub, id: number, message: NativeMessage, body: Uint8Array, options: NativeSendOptions): void
   /** The queues of a topic that can be sent to. */

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi_derive::napi;
 use rmq_core::embed::cluster::{MemberStatus, Role};
@@ -100,6 +101,17 @@ impl NativeCluster {
             "close" => cluster.close(timeout),
             _ => Err(unknown(&action)),
         });
+    }
+
+    /// Ends it as a crash would, and removes temporary storage, before this returns: for the end
+    /// of the process.
+    #[napi]
+    pub fn kill_now(&self) {
+        for member in self.inner.members() {
+            // One that is not there needs no end.
+            let _ = self.inner.kill(member.name);
+        }
+        let _ = self.inner.close(Duration::ZERO);
     }
 
     /// Divides the network.

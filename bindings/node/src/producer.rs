@@ -144,11 +144,23 @@ impl NativeProducer {
         body: Uint8ArraySlice<'_>,
         timeout_ms: f64,
     ) {
-        let (producer, message) = (Arc::clone(&self.inner), message.with_body(&body));
-        hub.sender().run(id, move || {
-            let reply = producer.request(message, millis(timeout_ms))?;
-            Ok(NativeReceived::plain(&reply))
-        });
+        let sender = hub.sender();
+        let done = sender.clone();
+        let message = message.with_body(&body);
+        let began = self
+            .inner
+            .request_async(message, millis(timeout_ms), move |reply| {
+                done.send(id, reply.map(|reply| NativeReceived::plain(&reply)));
+            });
+        end(&sender, id, began);
+    }
+
+    /// Takes a timed message back, with the handle of its result. Answers its id.
+    #[napi]
+    pub fn recall(&self, hub: &Hub, id: u32, topic: String, handle: String) {
+        let producer = Arc::clone(&self.inner);
+        hub.sender()
+            .run(id, move || producer.recall(&topic, &handle));
     }
 
     /// Sends the half message of a transaction.

@@ -1,7 +1,7 @@
 //! Nameservers and brokers in this process.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi_derive::napi;
@@ -72,7 +72,25 @@ impl NativeNameServer {
 struct Served {
     broker: Broker,
     // Goes after the broker that stores there.
-    _storage: Option<Storage>,
+    storage: Mutex<Option<Storage>>,
+}
+
+impl Served {
+    fn close(&self, deadline: Duration) -> Result<()> {
+        self.broker.close(deadline)?;
+        self.remove_storage();
+        Ok(())
+    }
+
+    fn kill(&self) {
+        self.broker.kill();
+        self.remove_storage();
+    }
+
+    fn remove_storage(&self) {
+        let mut storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        storage.take();
+    }
 }
 
 /// A running broker.
@@ -103,7 +121,7 @@ fn serve(keys: HashMap<String, String>, in_memory: bool) -> Result<Arc<Served>> 
     let config = broker_config(&properties(keys), &folder.unwrap_or_default())?;
     Ok(Arc::new(Served {
         broker: Broker::start(config)?,
-        _storage: storage,
+        storage: Mutex::new(storage),
     }))
 }
 
@@ -126,7 +144,7 @@ impl NativeBroker {
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
         let inner = Arc::clone(&self.inner);
         hub.sender()
-            .run(id, move || inner.broker.close(millis(timeout_ms)));
+            .run(id, move || inner.close(millis(timeout_ms)));
     }
 
     /// Stops it as a crash would.
@@ -134,8 +152,14 @@ impl NativeBroker {
     pub fn kill(&self, hub: &Hub, id: u32) {
         let inner = Arc::clone(&self.inner);
         hub.sender().run(id, move || {
-            inner.broker.kill();
+            inner.kill();
             Ok(())
         });
+    }
+
+    /// Stops it as a crash would, before this returns: for the end of the process.
+    #[napi]
+    pub fn kill_now(&self) {
+        self.inner.kill();
     }
 }

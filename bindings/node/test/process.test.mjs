@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 const PATIENCE_MS = 60_000
@@ -12,8 +14,10 @@ function run(source, { signal } = {}) {
   const program = `import * as rmq from 'rmq'\n${source}`
   const args = ['--input-type=module', '--eval', program]
   const cwd = new URL('..', import.meta.url)
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd })
+  // What a signal leaves behind goes with the project.
+  const env = { ...process.env, TMPDIR: mkdtempSync(fileURLToPath(new URL('tmp-', cwd))) }
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd, env })
     const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     let output = ''
     const read = (text) => {
@@ -24,13 +28,16 @@ function run(source, { signal } = {}) {
     child.stderr.on('data', read)
     child.once('close', (code, ended) => {
       clearTimeout(timer)
-      resolve({ code, signal: ended, output })
+      const left = readdirSync(env.TMPDIR)
+      rmSync(env.TMPDIR, { recursive: true })
+      if (!signal && left.length > 0) reject(new Error(`${left} was left behind`))
+      else resolve({ code, signal: ended, output })
     })
   })
 }
 
 const CLIENTS = `
-  const cluster = await rmq.startCluster({ storage: 'memory' })
+  const cluster = await rmq.startCluster()
   const { namesrv } = cluster
   const producer = await rmq.Producer.start({ namesrv, group: 'p' })
   await producer.send({ topic: 'T', body: 'x' })
@@ -93,8 +100,9 @@ test('a rejection that nobody handles ends the process, wherever it comes from',
   const ended = await Promise.all(sources.map((source) => run(`${CLIENTS}\n${source}`)))
   ended.forEach(({ code, output }, i) => assert.equal(code, 1, `${sources[i]}: ${output}`))
   const sink = await run(`
+    ${CLIENTS}
     rmq.onLog('trace', () => { throw new Error('in the sink') })
-    ${CLIENTS}`)
+    await producer.send({ topic: 'T', body: 'x' })`)
   assert.equal(sink.code, 1)
   assert.match(sink.output, /in the sink/)
 })
@@ -102,7 +110,7 @@ test('a rejection that nobody handles ends the process, wherever it comes from',
 test('a checker that fails is an unhandled rejection', async () => {
   const ended = await run(`
     const cluster = await rmq.startCluster({
-      storage: 'memory', config: { transactionCheckInterval: 100, transactionTimeOut: 10 } })
+      config: { transactionCheckInterval: 100, transactionTimeOut: 10 } })
     const producer = await rmq.Producer.start({
       namesrv: cluster.namesrv, group: 'tx', checker: () => { throw new Error('no checker') } })
     await producer.transaction({ topic: 'T', body: 'x' }, () => 'unknown')`)

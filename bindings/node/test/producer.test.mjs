@@ -9,7 +9,7 @@ let cluster
 let producer
 
 before(async () => {
-  cluster = await startCluster({ storage: 'memory' })
+  cluster = await startCluster({ storage: 'memory', config: { recallMessageEnable: true } })
   producer = await Producer.start({ namesrv: cluster.namesrv, group: 'g' })
 })
 
@@ -165,4 +165,11 @@ test('transactions are committed, rolled back, and checked', async () => {
   assert.equal(message.text, 'thrown')
   await own.close()
   await checks.close()
+})
+
+test('a timed message is taken back', async () => {
+  const message = { topic: 'Recalled', body: 'x', delayMs: 3_600_000 }
+  const { msgId, recallHandle } = await producer.send(message)
+  assert.equal(await producer.recall('Recalled', recallHandle), msgId)
+  await assert.rejects(producer.recall('Recalled', 'nonsense'), { code: 'RMQ_E_INVALID' })
 })

@@ -186,6 +186,11 @@ export class Cluster extends Handle {
   }
 
   /** @internal */
+  override atExit(): void {
+    this.#native.killNow()
+  }
+
+  /** @internal */
   protected override closing(ms: number, options: CallOptions): Promise<void> {
     return call((id) => this.#native.actOnAll(hub, id, 'close', ms), options)
   }

@@ -41,6 +41,9 @@ export abstract class Handle implements AsyncDisposable {
     return this.#ending
   }
 
+  /** @internal Called when the process ends and this is open. */
+  atExit(): void {}
+
   /** @internal */
   protected abstract closing(timeoutMs: number, options: TimedOptions): Promise<void>
 

@@ -28,7 +28,18 @@ export function release(): void {
   if (--holders === 0) timer.unref()
 }
 
-const open = new Map<object, OpenHandle>()
+/** What a handle may do at the end of the process. */
+export interface AtExit {
+  /** @internal Ends it at once, where something would be left behind otherwise. */
+  atExit(): void
+}
+
+const open = new Map<AtExit, OpenHandle>()
+
+// The process, or the worker, ends while servers run: their temporary folders would stay.
+process.once('exit', () => {
+  for (const handle of open.keys()) handle.atExit()
+})
 
 /**
  * What was started in this thread and not closed. If a process does not come to its end, this says
@@ -39,17 +50,17 @@ export function openHandles(): OpenHandle[] {
 }
 
 /** Makes a part of the program known as open; the process stays alive for it. */
-export function opened(handle: object, kind: string, name: string, startedAt: string): void {
+export function opened(handle: AtExit, kind: string, name: string, startedAt: string): void {
   hold()
   open.set(handle, { kind, name, holds: true, startedAt })
 }
 
-export function closed(handle: object): void {
+export function closed(handle: AtExit): void {
   if (open.get(handle)?.holds) release()
   open.delete(handle)
 }
 
-export function setHolds(handle: object, holds: boolean): void {
+export function setHolds(handle: AtExit, holds: boolean): void {
   const entry = open.get(handle)
   if (!entry || entry.holds === holds) return
   if (holds) hold()

@@ -245,6 +245,14 @@ export class Producer extends Handle {
     return { ...sent, outcome }
   }
 
+  /**
+   * Takes a timed message back that was not delivered yet, with `recallHandle` of its result.
+   * Answers its id.
+   */
+  async recall(topic: string, recallHandle: string, options: CallOptions = {}): Promise<string> {
+    return call((id) => this.#native.recall(hub, id, topic, recallHandle), options)
+  }
+
   /** The queues that a topic's messages can be sent to. */
   async queues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
     return call((id) => this.#native.queues(hub, id, topic), options)

@@ -101,6 +101,11 @@ export class Broker extends Handle {
   }
 
   /** @internal */
+  override atExit(): void {
+    this.#native.killNow()
+  }
+
+  /** @internal */
   protected override closing(ms: number, options: CallOptions): Promise<void> {
     return call((id) => this.#native.close(hub, id, ms), options)
   }
