@@ -10,8 +10,10 @@ use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::embed::{
     Admin, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Message,
     Producer, ProducerOptions, PullConsumer, PushConsumer, SendOptions, StartFrom, Subscription,
+    TopicConfig,
 };
 
+const SHORT: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(30);
 const TOPIC: &str = "orders";
 
@@ -37,12 +39,23 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 /// Every kind of handle at work; ended cleanly or dropped.
 fn round(nameservers: &str, cleanly: bool) {
-    let producer = Producer::start(ProducerOptions::new("senders", nameservers)).unwrap();
+    let client = ClientOptions {
+        trace: true,
+        trace_topic: "traces".to_owned(),
+        ..ClientOptions::new(nameservers)
+    };
+    let options = ProducerOptions {
+        client: client.clone(),
+        auto_batch: true,
+        ..ProducerOptions::new("senders", nameservers)
+    };
+    let producer = Producer::start(options).unwrap();
     producer.send(Message::new(TOPIC, "x")).unwrap();
     let (tell, told) = mpsc::channel();
     let subscriptions = || vec![Subscription::tags(TOPIC, "*").unwrap()];
     let options = |group: &str| ConsumerOptions {
         start_from: StartFrom::First,
+        client: client.clone(),
         ..ConsumerOptions::new(group, nameservers)
     };
     let listener = move |_: &[_]| {
@@ -63,6 +76,13 @@ fn round(nameservers: &str, cleanly: bool) {
         .send_async(Message::new(TOPIC, "x"), SendOptions::default(), done)
         .unwrap();
     told.recv_timeout(LONG).unwrap().unwrap();
+    // Some rounds end while this waits for others or for an answer.
+    producer
+        .send_async(Message::new(TOPIC, "x"), SendOptions::default(), drop)
+        .unwrap();
+    producer
+        .request_async(Message::new(TOPIC, "x"), SHORT, drop)
+        .unwrap();
     if cleanly {
         push.close(LONG).unwrap();
         pull.close(LONG).unwrap();
@@ -77,7 +97,17 @@ fn nothing_is_left_of_handles_however_they_end() {
     let nameservers = cluster.nameserver_addresses();
     let (threads, _) = held();
     assert_eq!(threads, 0);
-    // The servers open what they keep.
+    // The servers open what they keep: the files of these queues among others.
+    let admin = Admin::start(ClientOptions::new(nameservers.as_str())).unwrap();
+    for topic in [TOPIC, "traces"] {
+        let one_queue = TopicConfig {
+            read_queue_nums: 1,
+            write_queue_nums: 1,
+            ..TopicConfig::new(topic)
+        };
+        admin.create_topic(&one_queue).unwrap();
+    }
+    drop(admin);
     round(&nameservers, true);
     eventually("the first round ends", || held().0 == threads);
     std::thread::sleep(Duration::from_millis(200));

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result};
 use rmq_core::embed::{
-    Admin, AfterConsume, AfterSend, ClientOptions, Cluster, ClusterOptions, ConsumeHook,
-    ConsumeStatus, ConsumerOptions, Deployment, Hooks, Message, MessageQueue, Producer,
-    ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, SendHook, SendOptions,
+    Admin, AfterConsume, AfterSend, Allocation, ClientOptions, Cluster, ClusterOptions,
+    ConsumeHook, ConsumeStatus, ConsumerOptions, Deployment, Hooks, Message, MessageQueue,
+    Producer, ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage, SendHook, SendOptions,
     SendResult, StartFrom, Subscription, SubscriptionGroupConfig, TopicConfig, TransactionState,
     reply_to,
 };
@@ -422,8 +422,12 @@ fn hooks_run_around_every_send() {
 #[test]
 fn asynchronous_requests_are_told_once_each() {
     let cluster = cluster();
-    let asking = Producer::start(options(&cluster)).unwrap();
-    let answering = Producer::start(options(&cluster)).unwrap();
+    let inside = ProducerOptions {
+        client: in_namespace(&cluster),
+        ..options(&cluster)
+    };
+    let asking = Producer::start(inside.clone()).unwrap();
+    let answering = Producer::start(inside).unwrap();
     let (tell, told) = mpsc::channel();
     let ask = |body: &'static str, timeout| {
         let tell = tell.clone();
@@ -435,8 +439,10 @@ fn asynchronous_requests_are_told_once_each() {
         asking.request_async(Message::new(TOPIC, body), timeout, done)
     };
     ask("question", LONG).unwrap();
-    await_true("the request came", || stored(&cluster, TOPIC).len() == 1);
-    let question = stored(&cluster, TOPIC).remove(0);
+    await_true("the request came", || {
+        stored(&cluster, "ns%orders").len() == 1
+    });
+    let question = stored(&cluster, "ns%orders").remove(0);
     let reply = || reply_to(&question, "answer").unwrap();
     answering.send(reply()).unwrap();
     // Another reply finds nobody.
@@ -632,4 +638,33 @@ fn consumption_is_traced_and_hooked() {
     assert_eq!(told.lock().unwrap()[2..], ["g2 orders twice Success"]);
     let traces = traces_of(&cluster, &sent.msg_id);
     assert_eq!(traces[4..], ["before g2 0", "after g2 true 0"]);
+}
+
+#[test]
+fn queues_of_ones_own_choice_are_named_inside_the_namespace() {
+    let cluster = cluster();
+    let client = in_namespace(&cluster);
+    let options = ProducerOptions {
+        client: client.clone(),
+        ..options(&cluster)
+    };
+    let producer = Producer::start(options).unwrap();
+    let queue = producer.queues(TOPIC).unwrap().remove(2);
+    let to_queue = SendOptions::to_queue(queue.clone());
+    producer
+        .send_with(Message::new(TOPIC, "x"), to_queue)
+        .unwrap();
+    let options = ConsumerOptions {
+        allocation: Allocation::Config(vec![queue.clone()]),
+        ..consumer_options(client)
+    };
+    let (tell, told) = mpsc::channel();
+    let listener = move |messages: &[ReceivedMessage]| {
+        tell.send(messages[0].queue_id).unwrap();
+        ConsumeStatus::Success
+    };
+    let all = vec![Subscription::tags(TOPIC, "*").unwrap()];
+    let consumer = PushConsumer::start(options, all, listener).unwrap();
+    assert_eq!(told.recv_timeout(LONG).unwrap(), queue.queue_id);
+    assert_eq!(consumer.queues(), [queue]);
 }

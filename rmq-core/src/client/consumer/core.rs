@@ -166,6 +166,8 @@ impl Core {
             _ => Tracer::start(&options.client, &runtime, &options.group, "CONSUME")?,
         };
         options.group = instance.namespace.wrap(&options.group).into_owned();
+        let allocation = std::mem::take(&mut options.allocation);
+        options.allocation = allocation.renamed(&|queue| instance.wrap_queue(queue));
         let clock = Arc::clone(&runtime.clock);
         let consume = Scheduler::new("consume", options.consume_threads, Arc::clone(&clock));
         if !matches!(mode, Mode::Poll) {

@@ -124,6 +124,18 @@ impl Allocation {
         })
     }
 
+    /// The same with other names for the queues that the program gave.
+    pub(crate) fn renamed(self, rename: &dyn Fn(&MessageQueue) -> MessageQueue) -> Self {
+        match self {
+            Self::Config(queues) => Self::Config(queues.iter().map(rename).collect()),
+            Self::Nearby { rooms, divided } => Self::Nearby {
+                rooms,
+                divided: Box::new(divided.renamed(rename)),
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = match self {
             Self::ConsistentHash { virtual_nodes } if *virtual_nodes == 0 => {
