@@ -206,6 +206,7 @@ impl Scene {
             "ordered",
             "broadcast",
             "pop",
+            "operators",
         ] {
             let config = TopicConfig {
                 topic_name: topic.to_owned(),
@@ -464,6 +465,33 @@ impl Scene {
         self.java.leave("broadcast");
     }
 
+    /// Operators ask rmq's consumer with Apache's tools, by way of the broker.
+    fn operators(&self) {
+        let group = "g_operators";
+        let mut id = String::new();
+        for i in 0..8 {
+            let sent = self
+                .producer
+                .send(Message::new("operators", format!("m{i}")));
+            id = sent.unwrap().offset_msg_id;
+        }
+        let own = Own::start("operators", self.options(group), false);
+        await_bodies("what was sent", 8, || own.got());
+        let client = own.consumer.client_id();
+        let ask = |what: &str| {
+            let line = format!("admin {what} {group} operators {client} {id}");
+            self.java.ask(&line, &format!("admin {what} "))
+        };
+        await_true("offsets", || ask("status") == "8 8", || ask("status"));
+        assert_eq!(ask("running"), "8 true true false");
+        assert_eq!(ask("direct"), "CR_SUCCESS");
+        assert_eq!(own.got().len(), 9);
+        assert_eq!(ask("reset"), "8");
+        let shown = || format!("{:?}", own.got());
+        await_true("everything again", || own.got().len() == 17, shown);
+        own.close();
+    }
+
     /// Both pop of the same queues; what failed at one comes again at any.
     fn pop(&self) {
         let group = "g_pop";
@@ -566,6 +594,7 @@ fn groups_of_both(maker: Maker, version: &str, pops: bool) {
         Scene::retries,
         Scene::ordered,
         Scene::broadcast,
+        Scene::operators,
     ];
     if pops {
         scenarios.push(Scene::pop);

@@ -23,12 +23,16 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * "join NAME GROUP TOPIC MODE STRATEGY", "queues NAME" and "leave NAME". It prints "joined NAME
  * CLIENT", "queues NAME BROKER:NUMBER,...", "left NAME", and for each message "got NAME BODY TIMES
  * MILLIS QUEUE". Bodies that begin with "fail" are never consumed, those that begin with "retry"
- * only when they come again.
+ * only when they come again. "admin WHAT GROUP TOPIC CLIENT ID" has mqadmin's client ask anybody's
+ * consumer for WHAT: "running", "status", "direct" (to consume the message of that id) or "reset"
+ * (to the beginning); it prints "admin WHAT" and what came of it.
  *
  * <p>-n ADDRS
  */
 public final class Members {
     private static final Map<String, DefaultMQPushConsumer> CONSUMERS = new HashMap<>();
+
+    private static Cluster cluster;
 
     private Members() {}
 
@@ -41,6 +45,7 @@ public final class Members {
             switch (words[0]) {
                 case "join" -> join(options.text("n"), words);
                 case "queues" -> queues(words[1]);
+                case "admin" -> say("admin " + words[1] + " " + admin(options.text("n"), words));
                 case "leave" -> {
                     CONSUMERS.remove(words[1]).shutdown();
                     say("left " + words[1]);
@@ -48,7 +53,44 @@ public final class Members {
                 default -> throw new IllegalArgumentException(line);
             }
         }
+        if (cluster != null) {
+            cluster.close();
+        }
         CONSUMERS.values().forEach(DefaultMQPushConsumer::shutdown);
+    }
+
+    private static String admin(String namesrv, String[] words) throws Exception {
+        if (cluster == null) {
+            cluster = new Cluster(namesrv, 2);
+        }
+        String group = words[2];
+        String topic = words[3];
+        String client = words[4];
+        switch (words[1]) {
+            case "running" -> {
+                var info = cluster.admin.getConsumerRunningInfo(group, client, false);
+                long queues = info.getMqTable().keySet().stream()
+                    .filter(queue -> queue.getTopic().equals(topic)).count();
+                boolean subscribed = info.getSubscriptionSet().stream()
+                    .anyMatch(data -> data.getTopic().equals(topic));
+                boolean shown = info.formatString().contains(topic);
+                return queues + " " + subscribed + " " + shown + " "
+                    + info.getProperties().getProperty("PROP_CONSUMEORDERLY");
+            }
+            case "status" -> {
+                var offsets = cluster.admin.getConsumeStatus(topic, group, client).get(client);
+                return offsets.size() + " "
+                    + offsets.values().stream().mapToLong(Long::longValue).sum();
+            }
+            case "direct" -> {
+                return cluster.admin.consumeMessageDirectly(group, client, topic, words[5])
+                    .getConsumeResult().toString();
+            }
+            default -> {
+                return String.valueOf(
+                    cluster.admin.resetOffsetByTimestamp(topic, group, 0, true).size());
+            }
+        }
     }
 
     private static AllocateMessageQueueStrategy strategy(String name) {
