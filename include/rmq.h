@@ -32,6 +32,41 @@
 #include <stdint.h>
 
 /**
+ * The messages are done with.
+ */
+#define RMQ_CONSUME_OK 0
+
+/**
+ * The messages are to come again later.
+ */
+#define RMQ_CONSUME_LATER 1
+
+/**
+ * The messages are the program's from now on: it answers for each and frees it.
+ */
+#define RMQ_CONSUME_ASYNC 2
+
+/**
+ * Messages of all queues are given out at the same time, in any order.
+ */
+#define RMQ_CONSUME_CONCURRENTLY 0
+
+/**
+ * Messages of a queue are given out one after the other, in their order.
+ */
+#define RMQ_CONSUME_ORDERLY 1
+
+/**
+ * An expression of tags: `A || B`, or `*`.
+ */
+#define RMQ_EXPRESSION_TAG 0
+
+/**
+ * A condition in SQL92 on the properties of a message.
+ */
+#define RMQ_EXPRESSION_SQL92 1
+
+/**
  * Nothing is told.
  */
 #define RMQ_LOG_OFF 0
@@ -118,6 +153,12 @@ typedef struct rmq_broker rmq_broker;
 typedef struct rmq_cluster rmq_cluster;
 
 /**
+ * Collects the outcomes of asynchronous sends until the program asks for them. Any thread may use
+ * it at any time, with any number of producers; it is freed by `rmq_completion_queue_free`.
+ */
+typedef struct rmq_completion_queue rmq_completion_queue;
+
+/**
  * Keys and values, as in Apache's properties files. Any thread may use it at any time.
  */
 typedef struct rmq_config rmq_config;
@@ -146,8 +187,21 @@ typedef struct rmq_namesrv rmq_namesrv;
 typedef struct rmq_producer rmq_producer;
 
 /**
- * The queues of a topic. They do not change, so every thread may read them; who got them frees
- * them.
+ * Hands out messages when it is asked to; they are fetched ahead. Its queues are either divided
+ * among its group (`rmq_pull_consumer_subscribe`) or given by the program
+ * (`rmq_pull_consumer_assign`). Any thread may use it at any time; it is freed by
+ * `rmq_pull_consumer_free`.
+ */
+typedef struct rmq_pull_consumer rmq_pull_consumer;
+
+/**
+ * Takes the messages of its subscriptions, as a member of a group. Any thread may use it at any
+ * time; it is freed by `rmq_push_consumer_free`.
+ */
+typedef struct rmq_push_consumer rmq_push_consumer;
+
+/**
+ * A list of queues. It does not change, so every thread may read it; who got it frees it.
  */
 typedef struct rmq_queues rmq_queues;
 
@@ -173,6 +227,48 @@ typedef struct rmq_text rmq_text;
 typedef int32_t rmq_status;
 
 /**
+ * The outcome of one asynchronous send. Exactly one of `result` and `error` is not NULL, and the
+ * caller frees it.
+ */
+typedef struct rmq_completion {
+  /**
+   * What was given with the send.
+   */
+  void *user_data;
+  /**
+   * What became of the message, or NULL.
+   */
+  struct rmq_send_result *result;
+  /**
+   * What went wrong, or NULL.
+   */
+  struct rmq_error *error;
+} rmq_completion;
+
+/**
+ * Takes messages of one queue. It is called on threads of the consumer, several at a time unless
+ * there is one queue in order. Functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it.
+ *
+ * @param user_data What was given with the callback.
+ * @param messages `count` messages in their order; the array is valid during the call. It may
+ * answer for some of them by `rmq_received_ack` and `rmq_received_later`.
+ * @param count From 1 to "consumeMessageBatchMaxSize".
+ * @return `RMQ_CONSUME_OK` or `RMQ_CONSUME_LATER` answers for those that were not answered for, and
+ * the messages are freed. With `RMQ_CONSUME_ASYNC` they are the program's, which answers for them
+ * on any thread, at any time, and frees each with `rmq_received_free`. Any other number is
+ * `RMQ_CONSUME_LATER`.
+ */
+typedef int32_t (*rmq_consume_cb)(void *user_data,
+                                  struct rmq_received *const *messages,
+                                  size_t count);
+
+/**
+ * Releases the user data of a callback: called once, after the last call of that callback has
+ * ended, on the thread that ended it.
+ */
+typedef void (*rmq_destroy_cb)(void *user_data);
+
+/**
  * Takes one line of the log. It is called on any thread, also on several at once, and must not
  * wait: functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it. What the library would log
  * meanwhile on the same thread is dropped.
@@ -192,12 +288,6 @@ typedef void (*rmq_log_cb)(void *user_data,
                            size_t message_len);
 
 /**
- * Releases the user data of a callback: called once, after the last call of that callback has
- * ended, on the thread that ended it.
- */
-typedef void (*rmq_destroy_cb)(void *user_data);
-
-/**
  * Takes the outcome of an asynchronous send. It is called exactly once for each send that was
  * accepted, on a thread of the library. It may send more with the asynchronous functions;
  * functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it. A slow one delays those of other
@@ -211,6 +301,24 @@ typedef void (*rmq_destroy_cb)(void *user_data);
 typedef void (*rmq_send_cb)(void *user_data,
                             const struct rmq_send_result *result,
                             const struct rmq_error *error);
+
+/**
+ * One queue of a topic.
+ */
+typedef struct rmq_queue {
+  /**
+   * NUL-terminated.
+   */
+  const char *topic;
+  /**
+   * The broker's name, NUL-terminated.
+   */
+  const char *broker_name;
+  /**
+   * Its number there, from 0.
+   */
+  int32_t queue_id;
+} rmq_queue;
 
 /**
  * Takes the outcome of an asynchronous request. It is called exactly once for each request that
@@ -1022,6 +1130,81 @@ rmq_status rmq_cluster_close(struct rmq_cluster *cluster,
 void rmq_cluster_free(struct rmq_cluster *cluster);
 
 /**
+ * Makes an empty queue.
+ *
+ * @return A queue to be freed with `rmq_completion_queue_free`; NULL only after a defect of rmq.
+ */
+struct rmq_completion_queue *rmq_completion_queue_new(void);
+
+/**
+ * Sends a message without waiting; the outcome goes to a queue. The producer's "rmq.maxInFlight"
+ * bounds what is under way, but not what waits in the queue.
+ *
+ * @param producer A producer.
+ * @param message A message, which stays the caller's and may be freed at once.
+ * @param timeout_ms How long it may take, retries included; -1 for the producer's
+ * "sendMsgTimeout".
+ * @param queue After `RMQ_OK` it gets exactly one outcome, also when the producer is closed or
+ * freed meanwhile; after anything else none.
+ * @param user_data Handed back with the outcome as it is.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_producer_send_async`.
+ */
+rmq_status rmq_producer_send_queued(struct rmq_producer *producer,
+                                    const struct rmq_message *message,
+                                    int64_t timeout_ms,
+                                    struct rmq_completion_queue *queue,
+                                    void *user_data,
+                                    struct rmq_error **error);
+
+/**
+ * Takes outcomes out of a queue, in their order; waits for the first one.
+ *
+ * @param queue A queue.
+ * @param completions Where to store them; has room for `max`.
+ * @param max 1 or more.
+ * @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as
+ * it takes.
+ * @param count Where to store how many there are: 0 if none came in time, or
+ * `rmq_completion_queue_wake` was called. Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_CLOSED` if the queue is freed meanwhile; `RMQ_E_INVALID`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_completion_queue_poll(struct rmq_completion_queue *queue,
+                                     struct rmq_completion *completions,
+                                     size_t max,
+                                     int64_t timeout_ms,
+                                     size_t *count,
+                                     struct rmq_error **error);
+
+/**
+ * A descriptor that is readable while `rmq_completion_queue_poll` would not wait: to be watched
+ * only (poll, epoll, a library for events), never to be read, written or closed.
+ *
+ * @param queue A queue.
+ * @return The descriptor, which lives until the queue is freed; -1 if `queue` is NULL, was freed or
+ * belongs to the parent of this process, or the process has no descriptor left.
+ */
+int rmq_completion_queue_fd(const struct rmq_completion_queue *queue);
+
+/**
+ * Has one `rmq_completion_queue_poll` return: one that waits, or else the next one.
+ *
+ * @param queue A queue; NULL, or one that was freed, is left alone.
+ */
+void rmq_completion_queue_wake(struct rmq_completion_queue *queue);
+
+/**
+ * Frees a queue. Outcomes that wait in it, and those that come later, are dropped, with their user
+ * data. Who waits in `rmq_completion_queue_poll` is answered `RMQ_E_CLOSED`.
+ *
+ * @param queue A queue; NULL, or one that was freed, is left alone. In a forked child nothing is
+ * done to what belongs to the parent.
+ */
+void rmq_completion_queue_free(struct rmq_completion_queue *queue);
+
+/**
  * Makes a configuration without keys. Everything has a default, so none is needed for a start.
  *
  * @return A configuration to be freed with `rmq_config_free`; NULL only after a defect of rmq.
@@ -1078,6 +1261,217 @@ rmq_status rmq_config_get(const struct rmq_config *config,
  * @param config A configuration; NULL, or one that was freed, is left alone.
  */
 void rmq_config_free(struct rmq_config *config);
+
+/**
+ * Makes a push consumer that has no subscription and does nothing yet.
+ *
+ * @param config Keys named as the fields of Apache's Java client, of which "namesrvAddr" and
+ * "consumerGroup" are needed; others are "messageModel", "consumeFromWhere", "consumeTimestamp",
+ * "allocateMessageQueueStrategy", "consumeThreadMax", "consumeMessageBatchMaxSize",
+ * "pullBatchSize", "pullThresholdForQueue", "pullThresholdSizeForQueue",
+ * "consumeConcurrentlyMaxSpan", "maxReconsumeTimes", "suspendCurrentQueueTimeMillis" and those of
+ * every client. docs/C_API.md has all of them. Only read.
+ * @param out Where to store the consumer; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value), `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_push_consumer_new(const struct rmq_config *config,
+                                 struct rmq_push_consumer **out,
+                                 struct rmq_error **error);
+
+/**
+ * Subscribes to a topic, or changes what is taken of it; before the start or after it. After the
+ * start it may wait for nameservers and brokers.
+ *
+ * @param consumer A consumer.
+ * @param topic A NUL-terminated name; copied.
+ * @param expression A NUL-terminated text of at most 65,536 bytes: tags with `||` between them or
+ * `*`, or a condition in SQL92; copied.
+ * @param kind `RMQ_EXPRESSION_TAG` or `RMQ_EXPRESSION_SQL92`, for which brokers must have
+ * "enablePropertyFilter".
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_push_consumer_subscribe(struct rmq_push_consumer *consumer,
+                                       const char *topic,
+                                       const char *expression,
+                                       int32_t kind,
+                                       struct rmq_error **error);
+
+/**
+ * Takes no more of a topic; what was pulled of it is given back to the group.
+ *
+ * @param consumer A consumer.
+ * @param topic A NUL-terminated name; one that is not subscribed to is left alone.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_push_consumer_subscribe`.
+ */
+rmq_status rmq_push_consumer_unsubscribe(struct rmq_push_consumer *consumer,
+                                         const char *topic,
+                                         struct rmq_error **error);
+
+/**
+ * Has messages given to a callback, on threads of the consumer ("consumeThreadMax" at most). Without
+ * one they wait for `rmq_push_consumer_poll`. To be said before the start; of two callbacks the
+ * later counts.
+ *
+ * @param consumer A consumer that was not started.
+ * @param callback What takes messages.
+ * @param user_data Handed to the callback as it is.
+ * @param destroy NULL, or what is called once with `user_data` when `callback` will not be called
+ * any more: after the consumer was freed and the last call has ended, at the next
+ * `rmq_push_consumer_on_message`, or when this call fails.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (also: it was started), `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`.
+ */
+rmq_status rmq_push_consumer_on_message(struct rmq_push_consumer *consumer,
+                                        rmq_consume_cb callback,
+                                        void *user_data,
+                                        rmq_destroy_cb destroy,
+                                        struct rmq_error **error);
+
+/**
+ * Starts a consumer. Returns when the brokers that can be reached know of it; others are looked for
+ * as long as it lives.
+ *
+ * @param consumer A consumer that was not started.
+ * @param mode `RMQ_CONSUME_CONCURRENTLY`, or `RMQ_CONSUME_ORDERLY`: of each queue the next messages
+ * are given out when those before them are answered for.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_INVALID` (no subscription, no nameserver, no group, or it was started
+ * before); `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the
+ * host's system refuses.
+ */
+rmq_status rmq_push_consumer_start(struct rmq_push_consumer *consumer,
+                                   int32_t mode,
+                                   struct rmq_error **error);
+
+/**
+ * Takes messages of a consumer that has no callback; waits for the first one. Each is to be answered
+ * for with `rmq_received_ack` or `rmq_received_later`, on any thread, and freed; one that is freed
+ * without an answer comes again later. Messages that are not answered for count against the limits
+ * of their queues ("pullThresholdForQueue" and others), so a slow program stops the flow.
+ *
+ * @param consumer A consumer that was started.
+ * @param messages Where to store them; has room for `max`.
+ * @param max 1 or more.
+ * @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as it
+ * takes.
+ * @param count Where to store how many there are: 0 if none came in time, or
+ * `rmq_push_consumer_wake` was called. Written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_CLOSED`, also if it is closed or freed meanwhile; `RMQ_E_INVALID` (also: it
+ * has a callback, or was not started), `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_push_consumer_poll(struct rmq_push_consumer *consumer,
+                                  struct rmq_received **messages,
+                                  size_t max,
+                                  int64_t timeout_ms,
+                                  size_t *count,
+                                  struct rmq_error **error);
+
+/**
+ * A descriptor that is readable while `rmq_push_consumer_poll` would not wait: to be watched only
+ * (poll, epoll, a library for events), never to be read, written or closed.
+ *
+ * @param consumer A consumer that was started without a callback.
+ * @return The descriptor, which lives until the consumer is freed; -1 for any other consumer, or
+ * if the process has no descriptor left.
+ */
+int rmq_push_consumer_fd(const struct rmq_push_consumer *consumer);
+
+/**
+ * Has one `rmq_push_consumer_poll` return: one that waits, or else the next one.
+ *
+ * @param consumer A consumer; NULL, one that was freed or has a callback is left alone.
+ */
+void rmq_push_consumer_wake(struct rmq_push_consumer *consumer);
+
+/**
+ * Gives out no more messages until `rmq_push_consumer_resume`; those that wait for a poll can
+ * still be taken.
+ *
+ * @param consumer A consumer that was started.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (it was not started), `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`.
+ */
+rmq_status rmq_push_consumer_suspend(struct rmq_push_consumer *consumer, struct rmq_error **error);
+
+/**
+ * Goes on after `rmq_push_consumer_suspend`.
+ *
+ * @param consumer A consumer that was started.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (it was not started), `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`.
+ */
+rmq_status rmq_push_consumer_resume(struct rmq_push_consumer *consumer, struct rmq_error **error);
+
+/**
+ * The id that brokers know a consumer by.
+ *
+ * @param consumer A consumer that was started, closed or not.
+ * @return A NUL-terminated text that lives until the consumer is freed, not to be freed; NULL for
+ * any other consumer.
+ */
+const char *rmq_push_consumer_client_id(const struct rmq_push_consumer *consumer);
+
+/**
+ * Closes a consumer: `rmq_push_consumer_poll` ends, the callback is not called again, calls of it
+ * that run may end and messages that were given out may be answered for within the timeout, offsets
+ * are committed and brokers are told, so that others take the queues over. A second call does
+ * nothing and succeeds. The handle stays valid until it is freed. Messages that were given out stay
+ * readable, and answers for them are without effect from now on.
+ *
+ * @param consumer A consumer, started or not.
+ * @param timeout_ms How long the end may take; -1 for as long as it takes.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_TIMEOUT`: the callback did not return, messages were not answered for, or
+ * brokers did not take the offsets, so that some messages come again; `RMQ_E_INVALID`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_push_consumer_close(struct rmq_push_consumer *consumer,
+                                   int64_t timeout_ms,
+                                   struct rmq_error **error);
+
+/**
+ * Frees a consumer; one that was not closed is closed without waiting for answers. Who waits in
+ * `rmq_push_consumer_poll` is answered `RMQ_E_CLOSED`. Messages that it gave out are freed by
+ * themselves.
+ *
+ * @param consumer A consumer; NULL, or one that was freed, is left alone. In a forked child
+ * nothing is done to what belongs to the parent.
+ */
+void rmq_push_consumer_free(struct rmq_push_consumer *consumer);
+
+/**
+ * Says that a message of a push consumer is done with. The first answer for a message counts; all
+ * are without effect when its consumer was closed, or lost the queue to another member of the
+ * group, and the message comes again. Never waits.
+ *
+ * @param message A message of a push consumer; it stays the caller's.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_INVALID` for a message that came otherwise; `RMQ_E_HANDLE`,
+ * `RMQ_E_FORKED`.
+ */
+rmq_status rmq_received_ack(struct rmq_received *message, struct rmq_error **error);
+
+/**
+ * Says that a message of a push consumer is to come again later. Otherwise as `rmq_received_ack`.
+ *
+ * @param message A message of a push consumer; it stays the caller's.
+ * @param delay_level After the time of this delay level of the broker; at 0 the later the more
+ * often it came before; below 0 it is given up and becomes a dead letter. In order it is the next
+ * one of its queue again after "suspendCurrentQueueTimeMillis", whatever the level.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return As `rmq_received_ack`.
+ */
+rmq_status rmq_received_later(struct rmq_received *message,
+                              int32_t delay_level,
+                              struct rmq_error **error);
 
 /**
  * The status that came with an error.
@@ -1480,6 +1874,316 @@ rmq_status rmq_producer_close(struct rmq_producer *producer,
 void rmq_producer_free(struct rmq_producer *producer);
 
 /**
+ * Starts a consumer that has no queue yet.
+ *
+ * @param config Keys as for `rmq_push_consumer_new`, "autoCommit" and "autoCommitIntervalMillis"
+ * among them. Only read.
+ * @param out Where to store the consumer; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value, no nameserver, no group),
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the host's system refuses.
+ */
+rmq_status rmq_pull_consumer_start(const struct rmq_config *config,
+                                   struct rmq_pull_consumer **out,
+                                   struct rmq_error **error);
+
+/**
+ * The id that brokers know a consumer by.
+ *
+ * @param consumer A consumer, closed or not.
+ * @return A NUL-terminated text that lives until the consumer is freed, not to be freed; NULL if
+ * `consumer` is NULL, was freed, or belongs to the parent of this process.
+ */
+const char *rmq_pull_consumer_client_id(const struct rmq_pull_consumer *consumer);
+
+/**
+ * Takes this member's share of a topic, besides what it subscribed to before.
+ *
+ * @param consumer A consumer that has no assigned queues.
+ * @param topic A NUL-terminated name; copied.
+ * @param expression A NUL-terminated text of at most 65,536 bytes: tags with `||` between them or
+ * `*`, or a condition in SQL92; copied.
+ * @param kind `RMQ_EXPRESSION_TAG` or `RMQ_EXPRESSION_SQL92`.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_pull_consumer_subscribe(struct rmq_pull_consumer *consumer,
+                                       const char *topic,
+                                       const char *expression,
+                                       int32_t kind,
+                                       struct rmq_error **error);
+
+/**
+ * Takes these queues and no others, from where the group stands.
+ *
+ * @param consumer A consumer without subscriptions.
+ * @param queues `count` queues, whose texts are copied; NULL if `count` is 0.
+ * @param count How many; 0 gives all back.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`). On a failure those queues
+ * that could be begun are there.
+ */
+rmq_status rmq_pull_consumer_assign(struct rmq_pull_consumer *consumer,
+                                    const struct rmq_queue *queues,
+                                    size_t count,
+                                    struct rmq_error **error);
+
+/**
+ * The queues of a topic that can be read; nameservers are asked.
+ *
+ * @param consumer A consumer.
+ * @param topic A NUL-terminated name.
+ * @param out Where to store the list, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_queues(const struct rmq_pull_consumer *consumer,
+                                    const char *topic,
+                                    struct rmq_queues **out,
+                                    struct rmq_error **error);
+
+/**
+ * The queues that a consumer has now.
+ *
+ * @param consumer A consumer.
+ * @param out Where to store the list, which the caller frees; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_pull_consumer_assignment(const struct rmq_pull_consumer *consumer,
+                                        struct rmq_queues **out,
+                                        struct rmq_error **error);
+
+/**
+ * Takes the next messages of any queue; waits for the first one. They count as consumed from now on.
+ * Each is freed by the caller; nothing is to be answered for them.
+ *
+ * @param consumer A consumer.
+ * @param messages Where to store them; has room for `max`.
+ * @param max 1 or more.
+ * @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as it
+ * takes.
+ * @param count Where to store how many there are, 0 if none came in time; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_CLOSED`, also if it is closed or freed meanwhile; `RMQ_E_INVALID`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_pull_consumer_poll(struct rmq_pull_consumer *consumer,
+                                  struct rmq_received **messages,
+                                  size_t max,
+                                  int64_t timeout_ms,
+                                  size_t *count,
+                                  struct rmq_error **error);
+
+/**
+ * Goes on at an offset of a queue; what was fetched of it is forgotten.
+ *
+ * @param consumer A consumer.
+ * @param queue A queue that the consumer has; its texts are only read.
+ * @param offset From 0.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have the queue), `RMQ_E_CLOSED`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_pull_consumer_seek(struct rmq_pull_consumer *consumer,
+                                  const struct rmq_queue *queue,
+                                  int64_t offset,
+                                  struct rmq_error **error);
+
+/**
+ * Goes on with the first message that a queue has; its broker is asked.
+ *
+ * @param consumer A consumer.
+ * @param queue A queue that the consumer has; its texts are only read.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_seek_to_begin(struct rmq_pull_consumer *consumer,
+                                           const struct rmq_queue *queue,
+                                           struct rmq_error **error);
+
+/**
+ * Goes on with what comes to a queue from now on; its broker is asked.
+ *
+ * @param consumer A consumer.
+ * @param queue A queue that the consumer has; its texts are only read.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_seek_to_end(struct rmq_pull_consumer *consumer,
+                                         const struct rmq_queue *queue,
+                                         struct rmq_error **error);
+
+/**
+ * Takes nothing out of queues until they are resumed.
+ *
+ * @param consumer A consumer.
+ * @param queues `count` queues that the consumer has; NULL if `count` is 0.
+ * @param count How many.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them), `RMQ_E_CLOSED`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_pull_consumer_pause(struct rmq_pull_consumer *consumer,
+                                   const struct rmq_queue *queues,
+                                   size_t count,
+                                   struct rmq_error **error);
+
+/**
+ * Goes on with queues after `rmq_pull_consumer_pause`.
+ *
+ * @param consumer A consumer.
+ * @param queues `count` queues that the consumer has; NULL if `count` is 0.
+ * @param count How many.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them), `RMQ_E_CLOSED`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_pull_consumer_resume(struct rmq_pull_consumer *consumer,
+                                    const struct rmq_queue *queues,
+                                    size_t count,
+                                    struct rmq_error **error);
+
+/**
+ * The offset of the next message that a poll takes out of a queue.
+ *
+ * @param consumer A consumer.
+ * @param queue A queue that the consumer has; its texts are only read.
+ * @param out Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have the queue), `RMQ_E_CLOSED`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+ */
+rmq_status rmq_pull_consumer_position(const struct rmq_pull_consumer *consumer,
+                                      const struct rmq_queue *queue,
+                                      int64_t *out,
+                                      struct rmq_error **error);
+
+/**
+ * What the group committed for a queue; its broker is asked.
+ *
+ * @param consumer A consumer.
+ * @param queue Any queue; its texts are only read.
+ * @param out Where to store the offset, -1 if there is none; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_committed(const struct rmq_pull_consumer *consumer,
+                                       const struct rmq_queue *queue,
+                                       int64_t *out,
+                                       struct rmq_error **error);
+
+/**
+ * The first offset of what was stored at a time or later; the broker is asked.
+ *
+ * @param consumer A consumer.
+ * @param queue Any queue; its texts are only read.
+ * @param timestamp_ms Milliseconds since the epoch.
+ * @param out Where to store the offset; written on success only.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_offset_at(const struct rmq_pull_consumer *consumer,
+                                       const struct rmq_queue *queue,
+                                       int64_t timestamp_ms,
+                                       int64_t *out,
+                                       struct rmq_error **error);
+
+/**
+ * Commits what was polled, and waits until the brokers have it.
+ *
+ * @param consumer A consumer.
+ * @param timeout_ms How long it may take; -1 for as long as it takes.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+ * `RMQ_E_WOULD_DEADLOCK`, and what goes wrong at brokers (`RMQ_E_UNREACHABLE`, `RMQ_E_TIMEOUT`,
+ * `RMQ_E_BROKER`, `RMQ_E_NOT_FOUND`).
+ */
+rmq_status rmq_pull_consumer_commit(struct rmq_pull_consumer *consumer,
+                                    int64_t timeout_ms,
+                                    struct rmq_error **error);
+
+/**
+ * Closes a consumer: who waits in `rmq_pull_consumer_poll` is told, and offsets are committed unless
+ * "autoCommit" is false. A second call does nothing and succeeds. The handle stays valid until it is
+ * freed.
+ *
+ * @param consumer A consumer.
+ * @param timeout_ms How long the end may take; -1 for as long as it takes.
+ * @param error NULL, or where to store an error (NULL after success) that the caller frees.
+ * @return `RMQ_OK`; `RMQ_E_TIMEOUT`: brokers did not take the offsets; `RMQ_E_INVALID`,
+ * `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+ */
+rmq_status rmq_pull_consumer_close(struct rmq_pull_consumer *consumer,
+                                   int64_t timeout_ms,
+                                   struct rmq_error **error);
+
+/**
+ * Frees a consumer; one that was not closed is closed. Who waits in `rmq_pull_consumer_poll` is
+ * answered `RMQ_E_CLOSED`. Messages that it gave out are freed by themselves.
+ *
+ * @param consumer A consumer; NULL, or one that was freed, is left alone. In a forked child
+ * nothing is done to what belongs to the parent.
+ */
+void rmq_pull_consumer_free(struct rmq_pull_consumer *consumer);
+
+/**
+ * How many queues there are.
+ *
+ * @param queues Queues, or NULL.
+ * @return The number; 0 if `queues` is NULL or was freed.
+ */
+size_t rmq_queues_count(const struct rmq_queues *queues);
+
+/**
+ * The broker of a queue.
+ *
+ * @param queues Queues, or NULL.
+ * @param index From 0 to less than `rmq_queues_count`.
+ * @return NUL-terminated text that lives until the queues are freed, not to be freed; NULL if
+ * there is none of that index, or `queues` is NULL or was freed.
+ */
+const char *rmq_queues_broker_name(const struct rmq_queues *queues, size_t index);
+
+/**
+ * The number of a queue at its broker.
+ *
+ * @param queues Queues, or NULL.
+ * @param index From 0 to less than `rmq_queues_count`.
+ * @return The number; -1 if there is none of that index, or `queues` is NULL or was freed.
+ */
+int32_t rmq_queues_queue_id(const struct rmq_queues *queues, size_t index);
+
+/**
+ * The queues one after the other, as functions of pull consumers take them.
+ *
+ * @param queues Queues, or NULL.
+ * @return `rmq_queues_count` queues that live until the list is freed, not to be freed; NULL if
+ * there is none, or `queues` is NULL or was freed.
+ */
+const struct rmq_queue *rmq_queues_data(const struct rmq_queues *queues);
+
+/**
+ * Frees queues and their texts.
+ *
+ * @param queues Queues that a function stored; NULL, or some that were freed, are left alone.
+ */
+void rmq_queues_free(struct rmq_queues *queues);
+
+/**
  * The topic of a message.
  *
  * @param message A message, or NULL.
@@ -1610,8 +2314,36 @@ int64_t rmq_received_store_timestamp_ms(const struct rmq_received *message);
 int32_t rmq_received_reconsume_times(const struct rmq_received *message);
 
 /**
+ * The name of the broker that pushed a message to a consumer.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated text that lives as long as the message, not to be freed; NULL if the
+ * message came otherwise, or `message` is NULL or was freed.
+ */
+const char *rmq_received_broker_name(const struct rmq_received *message);
+
+/**
+ * The address of the client that made a message.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated "ip:port" that lives as long as the message, not to be freed; NULL if
+ * `message` is NULL or was freed.
+ */
+const char *rmq_received_born_host(const struct rmq_received *message);
+
+/**
+ * The address of the broker that stored a message.
+ *
+ * @param message A message, or NULL.
+ * @return NUL-terminated "ip:port" that lives as long as the message, not to be freed; NULL if
+ * `message` is NULL or was freed.
+ */
+const char *rmq_received_store_host(const struct rmq_received *message);
+
+/**
  * Frees a message that a function stored for the caller. What a callback is given is not to be
- * freed by it.
+ * freed by it, unless it says so. A message of a push consumer that was not answered for comes
+ * again later.
  *
  * @param message A message; NULL, or one that was freed, is left alone.
  */
@@ -1717,40 +2449,6 @@ rmq_status rmq_producer_queues(struct rmq_producer *producer,
                                const char *topic,
                                struct rmq_queues **out,
                                struct rmq_error **error);
-
-/**
- * How many queues there are.
- *
- * @param queues Queues, or NULL.
- * @return The number; 0 if `queues` is NULL or was freed.
- */
-size_t rmq_queues_count(const struct rmq_queues *queues);
-
-/**
- * The broker of a queue.
- *
- * @param queues Queues, or NULL.
- * @param index From 0 to less than `rmq_queues_count`.
- * @return NUL-terminated text that lives until the queues are freed, not to be freed; NULL if
- * there is none of that index, or `queues` is NULL or was freed.
- */
-const char *rmq_queues_broker_name(const struct rmq_queues *queues, size_t index);
-
-/**
- * The number of a queue at its broker.
- *
- * @param queues Queues, or NULL.
- * @param index From 0 to less than `rmq_queues_count`.
- * @return The number; -1 if there is none of that index, or `queues` is NULL or was freed.
- */
-int32_t rmq_queues_queue_id(const struct rmq_queues *queues, size_t index);
-
-/**
- * Frees queues and their texts.
- *
- * @param queues Queues that a function stored; NULL, or some that were freed, are left alone.
- */
-void rmq_queues_free(struct rmq_queues *queues);
 
 /**
  * How safely the message is stored: one of the `RMQ_SEND_` numbers.

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
+use crate::boundary::Out;
 use crate::error::Fault;
 
 /// Longest key, member name or path that is read, bytes.
@@ -73,6 +74,29 @@ pub(crate) unsafe fn bytes(bytes: *const c_void, len: usize, name: &str) -> Resu
     }
     // SAFETY: the caller vouches for `len` bytes, and there are fewer than `isize::MAX`.
     Ok(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) }.to_vec())
+}
+
+/// Refuses a place for results that is NULL or has no room.
+pub(crate) fn array<T>(places: *mut T, max: usize, name: &str) -> Result<(), Fault> {
+    match (places.is_null(), max) {
+        (true, _) => Err(Fault::invalid(format!("{name} is NULL"))),
+        (_, 0) => Err(Fault::invalid("max is 0")),
+        _ => Ok(()),
+    }
+}
+
+/// Hands results out.
+///
+/// # Safety
+/// `places` has room for all of them, and `count` can be written.
+pub(crate) unsafe fn store<T: Into<C>, C>(results: Vec<T>, places: *mut C, count: Out<usize>) {
+    let len = results.len();
+    for (index, result) in results.into_iter().enumerate() {
+        // SAFETY: the caller vouches for the places.
+        unsafe { places.add(index).write(result.into()) };
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { count.set(len) };
 }
 
 /// How long to wait: -1 is for as long as it takes.

@@ -40,6 +40,9 @@ pub(crate) enum Kind {
     Received,
     Queues,
     Admin,
+    PushConsumer,
+    PullConsumer,
+    CompletionQueue,
     #[cfg(test)]
     One,
     #[cfg(test)]

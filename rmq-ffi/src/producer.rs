@@ -259,18 +259,28 @@ pub unsafe extern "C" fn rmq_producer_send_async(
     error: *mut *mut rmq_error,
 ) -> rmq_status {
     let body = || {
-        let sender = handle::get::<Sender>(producer)?;
         let callback = callback.ok_or_else(|| Fault::invalid("callback is NULL"))?;
-        let (message, options) = options(copy(message)?, timeout_ms)?;
         let completion = Completion {
             callback,
             user_data,
         };
         let done = move |outcome| completion.run(outcome);
-        Ok(sender.inner.send_async(message, options, done)?)
+        send_then(producer, message, timeout_ms, done)
     };
     // SAFETY: the caller vouches for `error`.
     unsafe { call(error, body) }
+}
+
+/// Sends without waiting, for who is told by `done`.
+pub(crate) fn send_then(
+    producer: *mut rmq_producer,
+    message: *const rmq_message,
+    timeout_ms: i64,
+    done: impl FnOnce(Result<SendResult, Error>) + Send + 'static,
+) -> Result<(), Fault> {
+    let sender = handle::get::<Sender>(producer)?;
+    let (message, options) = options(copy(message)?, timeout_ms)?;
+    Ok(sender.inner.send_async(message, options, done)?)
 }
 
 /// Sends a message that nobody acknowledges: it is lost without notice if anything goes wrong after

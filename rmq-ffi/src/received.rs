@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::argument;
 use crate::boundary::guard;
 use crate::handle::{self, Kind, Object, c_text};
-use rmq_core::embed::ReceivedMessage;
+use rmq_core::embed::{Delivery, ReceivedMessage};
 
 /// A message that came from a broker. It does not change, so every thread may read it.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -14,14 +14,23 @@ pub struct rmq_received;
 
 /// A message with its texts as C reads them, made when they are asked for.
 pub(crate) struct Received {
-    pub(crate) message: ReceivedMessage,
+    source: Source,
     texts: OnceLock<Texts>,
+}
+
+enum Source {
+    Plain(ReceivedMessage),
+    /// It is to be answered for.
+    Delivery(Delivery),
 }
 
 struct Texts {
     topic: CString,
     msg_id: CString,
     offset_msg_id: CString,
+    broker_name: Option<CString>,
+    born_host: CString,
+    store_host: CString,
     properties: Vec<(CString, CString)>,
 }
 
@@ -34,21 +43,48 @@ impl Object for Received {
 impl From<ReceivedMessage> for Received {
     fn from(message: ReceivedMessage) -> Self {
         Self {
-            message,
+            source: Source::Plain(message),
+            texts: OnceLock::new(),
+        }
+    }
+}
+
+impl From<Delivery> for Received {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            source: Source::Delivery(delivery),
             texts: OnceLock::new(),
         }
     }
 }
 
 impl Received {
+    pub(crate) fn message(&self) -> &ReceivedMessage {
+        match &self.source {
+            Source::Plain(message) => message,
+            Source::Delivery(delivery) => delivery.message(),
+        }
+    }
+
+    /// What it is answered for by, if it is to be answered for.
+    pub(crate) fn delivery(&self) -> Option<&Delivery> {
+        match &self.source {
+            Source::Plain(_) => None,
+            Source::Delivery(delivery) => Some(delivery),
+        }
+    }
+
     fn texts(&self) -> &Texts {
         self.texts.get_or_init(|| {
-            let properties = self.message.message.properties.iter();
+            let properties = self.message().message.properties.iter();
             let pairs = properties.map(|(name, value)| (c_text(name), c_text(value)));
             Texts {
-                topic: c_text(self.message.message.topic.as_str()),
-                msg_id: c_text(self.message.msg_id()),
-                offset_msg_id: c_text(self.message.offset_msg_id().as_str()),
+                topic: c_text(self.message().message.topic.as_str()),
+                msg_id: c_text(self.message().msg_id()),
+                offset_msg_id: c_text(self.message().offset_msg_id().as_str()),
+                broker_name: self.delivery().and_then(Delivery::broker_name).map(c_text),
+                born_host: c_text(self.message().born_host.to_string()),
+                store_host: c_text(self.message().store_host.to_string()),
                 properties: pairs.collect(),
             }
         })
@@ -91,7 +127,7 @@ pub extern "C" fn rmq_received_topic(message: *const rmq_received) -> *const c_c
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_body(message: *const rmq_received) -> *const c_void {
     told(message, std::ptr::null(), |received| {
-        received.message.message.body.as_ptr().cast()
+        received.message().message.body.as_ptr().cast()
     })
 }
 
@@ -102,7 +138,7 @@ pub extern "C" fn rmq_received_body(message: *const rmq_received) -> *const c_vo
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_body_len(message: *const rmq_received) -> usize {
-    told(message, 0, |received| received.message.message.body.len())
+    told(message, 0, |received| received.message().message.body.len())
 }
 
 /// The unique id of a message: what `rmq_send_result_msg_id` told its sender.
@@ -214,7 +250,7 @@ pub extern "C" fn rmq_received_property_name(
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_queue_id(message: *const rmq_received) -> i32 {
-    told(message, -1, |received| received.message.queue_id)
+    told(message, -1, |received| received.message().queue_id)
 }
 
 /// The offset of a message in its queue.
@@ -224,7 +260,7 @@ pub extern "C" fn rmq_received_queue_id(message: *const rmq_received) -> i32 {
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_queue_offset(message: *const rmq_received) -> i64 {
-    told(message, -1, |received| received.message.queue_offset)
+    told(message, -1, |received| received.message().queue_offset)
 }
 
 /// When a message was made, ms since the epoch.
@@ -234,7 +270,7 @@ pub extern "C" fn rmq_received_queue_offset(message: *const rmq_received) -> i64
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_born_timestamp_ms(message: *const rmq_received) -> i64 {
-    told(message, -1, |received| received.message.born_timestamp_ms)
+    told(message, -1, |received| received.message().born_timestamp_ms)
 }
 
 /// When a message was stored, ms since the epoch.
@@ -244,7 +280,9 @@ pub extern "C" fn rmq_received_born_timestamp_ms(message: *const rmq_received) -
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_store_timestamp_ms(message: *const rmq_received) -> i64 {
-    told(message, -1, |received| received.message.store_timestamp_ms)
+    told(message, -1, |received| {
+        received.message().store_timestamp_ms
+    })
 }
 
 /// How often a message has come before and was not consumed.
@@ -254,11 +292,52 @@ pub extern "C" fn rmq_received_store_timestamp_ms(message: *const rmq_received) 
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_received_reconsume_times(message: *const rmq_received) -> i32 {
-    told(message, -1, |received| received.message.reconsume_times)
+    told(message, -1, |received| received.message().reconsume_times)
+}
+
+/// The name of the broker that pushed a message to a consumer.
+///
+/// @param message A message, or NULL.
+/// @return NUL-terminated text that lives as long as the message, not to be freed; NULL if the
+/// message came otherwise, or `message` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_received_broker_name(message: *const rmq_received) -> *const c_char {
+    told(message, std::ptr::null(), |received| {
+        let name = received.texts().broker_name.as_ref();
+        name.map_or(std::ptr::null(), |name| name.as_ptr())
+    })
+}
+
+/// The address of the client that made a message.
+///
+/// @param message A message, or NULL.
+/// @return NUL-terminated "ip:port" that lives as long as the message, not to be freed; NULL if
+/// `message` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_received_born_host(message: *const rmq_received) -> *const c_char {
+    told(message, std::ptr::null(), |received| {
+        received.texts().born_host.as_ptr()
+    })
+}
+
+/// The address of the broker that stored a message.
+///
+/// @param message A message, or NULL.
+/// @return NUL-terminated "ip:port" that lives as long as the message, not to be freed; NULL if
+/// `message` is NULL or was freed.
+// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn rmq_received_store_host(message: *const rmq_received) -> *const c_char {
+    told(message, std::ptr::null(), |received| {
+        received.texts().store_host.as_ptr()
+    })
 }
 
 /// Frees a message that a function stored for the caller. What a callback is given is not to be
-/// freed by it.
+/// freed by it, unless it says so. A message of a push consumer that was not answered for comes
+/// again later.
 ///
 /// @param message A message; NULL, or one that was freed, is left alone.
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.

@@ -1,13 +1,14 @@
 //! Request-reply, recalls, and the queues of a topic.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{c_char, c_void};
 
 use crate::argument;
 use crate::boundary::{Out, call, call_waiting, guard, in_new_callback};
 use crate::error::{Fault, rmq_error};
-use crate::handle::{self, Kind, Object, c_text};
+use crate::handle;
 use crate::message::{copy, held, rmq_message};
 use crate::producer::{Sender, rmq_producer};
+use crate::queues::{Queues, rmq_queues};
 use crate::received::{Received, rmq_received};
 use crate::status::rmq_status;
 use crate::text::{self, rmq_text};
@@ -135,7 +136,7 @@ pub extern "C" fn rmq_received_copy(message: *const rmq_received) -> *mut rmq_re
     guard(std::ptr::null_mut(), || {
         let received = handle::get::<Received>(message).ok();
         received.map_or(std::ptr::null_mut(), |received| {
-            handle::issue(Received::from(received.message.clone()))
+            handle::issue(Received::from(received.message().clone()))
         })
     })
 }
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn rmq_message_new_reply(
         let request = handle::get::<Received>(request)?;
         // SAFETY: the caller vouches for its bytes.
         let body = unsafe { argument::bytes(body, body_len, "body") }?;
-        let reply: Message = reply_to(&request.message, body)?;
+        let reply: Message = reply_to(request.message(), body)?;
         // SAFETY: the caller vouches for the place.
         unsafe { out.set(held(reply)) };
         Ok(())
@@ -217,19 +218,6 @@ pub unsafe extern "C" fn rmq_producer_recall(
     unsafe { call_waiting(error, body) }
 }
 
-/// The queues of a topic. They do not change, so every thread may read them; who got them frees
-/// them.
-#[allow(non_camel_case_types, reason = "the name in C")]
-pub struct rmq_queues;
-
-pub(crate) struct Queues(pub(crate) Vec<(CString, i32)>);
-
-impl Object for Queues {
-    type C = rmq_queues;
-    const KIND: Kind = Kind::Queues;
-    const NAME: &'static str = "rmq_queues";
-}
-
 /// The queues that messages of a topic can be sent to, in the order that sharding keys choose from.
 ///
 /// @param producer A producer.
@@ -254,65 +242,11 @@ pub unsafe extern "C" fn rmq_producer_queues(
         let out = Out::new(out, "out")?;
         // SAFETY: the caller vouches for its text.
         let topic = unsafe { argument::name(topic, "topic") }?;
-        let queues = sender.inner.queues(&topic)?.into_iter();
-        let queues = queues.map(|queue| (c_text(queue.broker_name), queue.queue_id));
+        let queues = Queues::from(sender.inner.queues(&topic)?);
         // SAFETY: the caller vouches for the place.
-        unsafe { out.set(handle::issue(Queues(queues.collect()))) };
+        unsafe { out.set(handle::issue(queues)) };
         Ok(())
     };
     // SAFETY: the caller vouches for `error`.
     unsafe { call_waiting(error, body) }
-}
-
-/// How many queues there are.
-///
-/// @param queues Queues, or NULL.
-/// @return The number; 0 if `queues` is NULL or was freed.
-// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
-#[unsafe(no_mangle)]
-pub extern "C" fn rmq_queues_count(queues: *const rmq_queues) -> usize {
-    guard(0, || {
-        handle::get::<Queues>(queues).map_or(0, |queues| queues.0.len())
-    })
-}
-
-/// The broker of a queue.
-///
-/// @param queues Queues, or NULL.
-/// @param index From 0 to less than `rmq_queues_count`.
-/// @return NUL-terminated text that lives until the queues are freed, not to be freed; NULL if
-/// there is none of that index, or `queues` is NULL or was freed.
-// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
-#[unsafe(no_mangle)]
-pub extern "C" fn rmq_queues_broker_name(queues: *const rmq_queues, index: usize) -> *const c_char {
-    guard(std::ptr::null(), || {
-        let queues = handle::get::<Queues>(queues).ok();
-        let name = queues.and_then(|queues| queues.0.get(index).map(|queue| queue.0.as_ptr()));
-        name.unwrap_or(std::ptr::null())
-    })
-}
-
-/// The number of a queue at its broker.
-///
-/// @param queues Queues, or NULL.
-/// @param index From 0 to less than `rmq_queues_count`.
-/// @return The number; -1 if there is none of that index, or `queues` is NULL or was freed.
-// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
-#[unsafe(no_mangle)]
-pub extern "C" fn rmq_queues_queue_id(queues: *const rmq_queues, index: usize) -> i32 {
-    guard(-1, || {
-        let queues = handle::get::<Queues>(queues).ok();
-        queues
-            .and_then(|queues| queues.0.get(index).map(|queue| queue.1))
-            .unwrap_or(-1)
-    })
-}
-
-/// Frees queues and their texts.
-///
-/// @param queues Queues that a function stored; NULL, or some that were freed, are left alone.
-// SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
-#[unsafe(no_mangle)]
-pub extern "C" fn rmq_queues_free(queues: *mut rmq_queues) {
-    guard((), || drop(handle::take::<Queues>(queues)));
 }

@@ -21,7 +21,15 @@ const COMPILERS: [(&str, &str); 6] = [
 ];
 
 /// What is run under everything.
-const PROGRAMS: [&str; 4] = ["hostile.c", "producer.c", "transactions.c", "admin.c"];
+const PROGRAMS: [&str; 7] = [
+    "hostile.c",
+    "producer.c",
+    "transactions.c",
+    "admin.c",
+    "consumer.c",
+    "pull_consumer.c",
+    "completion_queue.c",
+];
 
 /// Whether a tool is here; it is said when a test does without it. gcc has to be.
 fn has(tool: &str) -> bool {

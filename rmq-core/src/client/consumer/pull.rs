@@ -205,12 +205,14 @@ impl PullConsumer {
 
     /// Goes on with the first message that a queue has.
     pub fn seek_to_begin(&self, queue: &MessageQueue) -> Result<()> {
+        self.find(queue)?;
         let wrapped = self.core.instance.wrap_queue(queue);
         self.seek(queue, self.core.min_offset(&wrapped)?)
     }
 
     /// Goes on with what comes to a queue from now on.
     pub fn seek_to_end(&self, queue: &MessageQueue) -> Result<()> {
+        self.find(queue)?;
         let wrapped = self.core.instance.wrap_queue(queue);
         self.seek(queue, self.core.max_offset(&wrapped)?)
     }
