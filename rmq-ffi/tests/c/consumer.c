@@ -387,8 +387,8 @@ static void a_callback_frees_its_consumer(const struct pair *pair, rmq_producer 
     work.consumer = new_consumer(pair, "frees", "Frees");
     CHECK_STATUS(
         rmq_push_consumer_on_message(work.consumer, free_own, &work, destroy_work, NULL), RMQ_OK);
-    send_numbered(producer, "Frees", 1);
     CHECK_STATUS(rmq_push_consumer_start(work.consumer, RMQ_CONSUME_CONCURRENTLY, NULL), RMQ_OK);
+    send_numbered(producer, "Frees", 1);
     CHECK(becomes(&work.ok, 1));
     /* Any call that may wait ends what callbacks freed. */
     CHECK_STATUS(rmq_producer_flush(producer, WAIT_MS, NULL), RMQ_OK);
