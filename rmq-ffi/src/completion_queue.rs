@@ -164,8 +164,8 @@ pub unsafe extern "C" fn rmq_completion_queue_poll(
 /// only (poll, epoll, a library for events), never to be read, written or closed.
 ///
 /// @param queue A queue.
-/// @return The descriptor, which lives until the queue is freed; -1 if `queue` is NULL, was freed or
-/// belongs to the parent of this process, or the process has no descriptor left.
+/// @return The descriptor, which lives until the queue is freed; -1 if `queue` is NULL, was freed
+/// or belongs to the parent of this process, or the process has no descriptor left.
 // SAFETY: the name is in this library's own namespace, so it clashes with no other symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn rmq_completion_queue_fd(queue: *const rmq_completion_queue) -> c_int {

@@ -49,9 +49,9 @@ pub struct rmq_push_consumer;
 /// @param messages `count` messages in their order; the array is valid during the call. It may
 /// answer for some of them by `rmq_received_ack` and `rmq_received_later`.
 /// @param count From 1 to "consumeMessageBatchMaxSize".
-/// @return `RMQ_CONSUME_OK` or `RMQ_CONSUME_LATER` answers for those that were not answered for, and
-/// the messages are freed. With `RMQ_CONSUME_ASYNC` they are the program's, which answers for them
-/// on any thread, at any time, and frees each with `rmq_received_free`. Any other number is
+/// @return `RMQ_CONSUME_OK` or `RMQ_CONSUME_LATER` answers for those that were not answered for,
+/// and the messages are freed. With `RMQ_CONSUME_ASYNC` they are the program's, which answers for
+/// them on any thread, at any time, and frees each with `rmq_received_free`. Any other number is
 /// `RMQ_CONSUME_LATER`.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub type rmq_consume_cb = Option<
@@ -280,7 +280,8 @@ pub(crate) unsafe fn subscription(
 /// every client. docs/C_API.md has all of them. Only read.
 /// @param out Where to store the consumer; written on success only.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value), `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+/// @return `RMQ_OK`, `RMQ_E_INVALID` (an unknown key, a wrong value), `RMQ_E_HANDLE`,
+/// `RMQ_E_FORKED`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -320,8 +321,8 @@ pub unsafe extern "C" fn rmq_push_consumer_new(
 /// @param kind `RMQ_EXPRESSION_TAG` or `RMQ_EXPRESSION_SQL92`, for which brokers must have
 /// "enablePropertyFilter".
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
-/// `RMQ_E_WOULD_DEADLOCK`.
+/// @return `RMQ_OK`, `RMQ_E_INVALID`, `RMQ_E_LIMIT`, `RMQ_E_CLOSED`, `RMQ_E_HANDLE`,
+/// `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -379,9 +380,9 @@ pub unsafe extern "C" fn rmq_push_consumer_unsubscribe(
     unsafe { call_waiting(error, body) }
 }
 
-/// Has messages given to a callback, on threads of the consumer ("consumeThreadMax" at most). Without
-/// one they wait for `rmq_push_consumer_poll`. To be said before the start; of two callbacks the
-/// later counts.
+/// Has messages given to a callback, on threads of the consumer ("consumeThreadMax" at most).
+/// Without one they wait for `rmq_push_consumer_poll`. To be said before the start; of two
+/// callbacks the later counts.
 ///
 /// @param consumer A consumer that was not started.
 /// @param callback What takes messages.
@@ -427,12 +428,12 @@ pub unsafe extern "C" fn rmq_push_consumer_on_message(
     unsafe { call(error, body) }
 }
 
-/// Starts a consumer. Returns when the brokers that can be reached know of it; others are looked for
-/// as long as it lives.
+/// Starts a consumer. Returns when the brokers that can be reached know of it; others are looked
+/// for as long as it lives.
 ///
 /// @param consumer A consumer that was not started.
-/// @param mode `RMQ_CONSUME_CONCURRENTLY`, or `RMQ_CONSUME_ORDERLY`: of each queue the next messages
-/// are given out when those before them are answered for.
+/// @param mode `RMQ_CONSUME_CONCURRENTLY`, or `RMQ_CONSUME_ORDERLY`: of each queue the next
+/// messages are given out when those before them are answered for.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
 /// @return `RMQ_OK`; `RMQ_E_INVALID` (no subscription, no nameserver, no group, or it was started
 /// before); `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK` and what the
@@ -460,21 +461,23 @@ pub unsafe extern "C" fn rmq_push_consumer_start(
     unsafe { call_waiting(error, body) }
 }
 
-/// Takes messages of a consumer that has no callback; waits for the first one. Each is to be answered
-/// for with `rmq_received_ack` or `rmq_received_later`, on any thread, and freed; one that is freed
-/// without an answer comes again later. Messages that are not answered for count against the limits
-/// of their queues ("pullThresholdForQueue" and others), so a slow program stops the flow.
+/// Takes messages of a consumer that has no callback; waits for the first one. Each is to be
+/// answered for with `rmq_received_ack` or `rmq_received_later`, on any thread, and freed; one
+/// that is freed without an answer comes again later. Messages that are not answered for count
+/// against the limits of their queues ("pullThresholdForQueue" and others), so a slow program
+/// stops the flow.
 ///
 /// @param consumer A consumer that was started.
 /// @param messages Where to store them; has room for `max`.
 /// @param max 1 or more.
-/// @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as it
-/// takes.
+/// @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as
+/// it takes.
 /// @param count Where to store how many there are: 0 if none came in time, or
 /// `rmq_push_consumer_wake` was called. Written on success only.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`; `RMQ_E_CLOSED`, also if it is closed or freed meanwhile; `RMQ_E_INVALID` (also: it
-/// has a callback, or was not started), `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
+/// @return `RMQ_OK`; `RMQ_E_CLOSED`, also if it is closed or freed meanwhile; `RMQ_E_INVALID`
+/// (also: it has a callback, or was not started), `RMQ_E_HANDLE`, `RMQ_E_FORKED`,
+/// `RMQ_E_WOULD_DEADLOCK`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -605,16 +608,16 @@ pub extern "C" fn rmq_push_consumer_client_id(consumer: *const rmq_push_consumer
 }
 
 /// Closes a consumer: `rmq_push_consumer_poll` ends, the callback is not called again, calls of it
-/// that run may end and messages that were given out may be answered for within the timeout, offsets
-/// are committed and brokers are told, so that others take the queues over. A second call does
-/// nothing and succeeds. The handle stays valid until it is freed. Messages that were given out stay
-/// readable, and answers for them are without effect from now on.
+/// that run may end and messages that were given out may be answered for within the timeout,
+/// offsets are committed and brokers are told, so that others take the queues over. A second call
+/// does nothing and succeeds. The handle stays valid until it is freed. Messages that were given
+/// out stay readable, and answers for them are without effect from now on.
 ///
 /// @param consumer A consumer, started or not.
 /// @param timeout_ms How long the end may take; -1 for as long as it takes.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`; `RMQ_E_TIMEOUT`: the callback did not return, messages were not answered for, or
-/// brokers did not take the offsets, so that some messages come again; `RMQ_E_INVALID`,
+/// @return `RMQ_OK`; `RMQ_E_TIMEOUT`: the callback did not return, messages were not answered for,
+/// or brokers did not take the offsets, so that some messages come again; `RMQ_E_INVALID`,
 /// `RMQ_E_HANDLE`, `RMQ_E_FORKED`, `RMQ_E_WOULD_DEADLOCK`.
 ///
 /// # Safety

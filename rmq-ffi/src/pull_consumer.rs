@@ -201,14 +201,14 @@ pub unsafe extern "C" fn rmq_pull_consumer_assignment(
     unsafe { call(error, body) }
 }
 
-/// Takes the next messages of any queue; waits for the first one. They count as consumed from now on.
-/// Each is freed by the caller; nothing is to be answered for them.
+/// Takes the next messages of any queue; waits for the first one. They count as consumed from now
+/// on. Each is freed by the caller; nothing is to be answered for them.
 ///
 /// @param consumer A consumer.
 /// @param messages Where to store them; has room for `max`.
 /// @param max 1 or more.
-/// @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as it
-/// takes.
+/// @param timeout_ms How long to wait for the first one: 0 does not wait, -1 waits for as long as
+/// it takes.
 /// @param count Where to store how many there are, 0 if none came in time; written on success only.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
 /// @return `RMQ_OK`; `RMQ_E_CLOSED`, also if it is closed or freed meanwhile; `RMQ_E_INVALID`,
@@ -334,8 +334,8 @@ pub unsafe extern "C" fn rmq_pull_consumer_seek_to_end(
 /// @param queues `count` queues that the consumer has; NULL if `count` is 0.
 /// @param count How many.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them), `RMQ_E_CLOSED`,
-/// `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+/// @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them),
+/// `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -363,8 +363,8 @@ pub unsafe extern "C" fn rmq_pull_consumer_pause(
 /// @param queues `count` queues that the consumer has; NULL if `count` is 0.
 /// @param count How many.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them), `RMQ_E_CLOSED`,
-/// `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
+/// @return `RMQ_OK`, `RMQ_E_INVALID` (also: the consumer does not have one of them),
+/// `RMQ_E_CLOSED`, `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -515,9 +515,9 @@ pub unsafe extern "C" fn rmq_pull_consumer_commit(
     unsafe { call_waiting(error, body) }
 }
 
-/// Closes a consumer: who waits in `rmq_pull_consumer_poll` is told, and offsets are committed unless
-/// "autoCommit" is false. A second call does nothing and succeeds. The handle stays valid until it is
-/// freed.
+/// Closes a consumer: who waits in `rmq_pull_consumer_poll` is told, and offsets are committed
+/// unless "autoCommit" is false. A second call does nothing and succeeds. The handle stays valid
+/// until it is freed.
 ///
 /// @param consumer A consumer.
 /// @param timeout_ms How long the end may take; -1 for as long as it takes.
