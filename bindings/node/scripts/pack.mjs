@@ -1,7 +1,7 @@
-// Around `npm pack`: a package that is published depends on the packages of the platforms; this
-// folder itself, where the addon is built, does not.
+// Around `npm pack`: a package that is published depends on the packages of the platforms, and has
+// the licence in it; this folder itself, where the addon is built, does not.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -18,6 +18,7 @@ if (process.argv[2] === 'before') {
   if (!existsSync(join(here, 'dist/index.js'))) {
     throw new Error('there is nothing to pack: `npm run build` comes first')
   }
+  copyFileSync(join(here, '../../LICENSE'), join(here, 'LICENSE'))
   const dependencies = Object.fromEntries(
     platforms.map(({ name }) => [name, manifest.version]),
   )
@@ -25,5 +26,6 @@ if (process.argv[2] === 'before') {
   const without = text.replace(marker, '')
   writeFileSync(path, without.replace(/\n {2}"devDependencies"/, `${line}$&`))
 } else {
+  rmSync(join(here, 'LICENSE'), { force: true })
   writeFileSync(path, text.replace(marker, ''))
 }

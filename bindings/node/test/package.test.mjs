@@ -1,7 +1,7 @@
 // The package as it is installed.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 
@@ -28,6 +28,9 @@ test('nothing runs at installation, and the addon comes as an optional dependenc
   }
   assert.equal(manifest.dependencies, undefined)
   assert.ok(Object.keys(manifest.optionalDependencies).length > 0)
+  for (const file of ['LICENSE', 'README.md', 'native.d.ts']) {
+    assert.ok(existsSync(require.resolve('rmq/package.json').replace('package.json', file)), file)
+  }
   const source = `${process.env.RMQ_NODE_SOURCE}/package.json`
   assert.ok(!readFileSync(source, 'utf8').includes('optionalDependencies'))
 })

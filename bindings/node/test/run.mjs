@@ -1,5 +1,6 @@
 // Runs the tests the way a user meets the package: packed, installed into an empty project without
-// a network, and loaded from there. Usage: node test/run.mjs [FILE...]
+// a network, and loaded from there. Usage: node test/run.mjs [FILE...]; RMQ_NODE_CYCLES (starts and
+// ends of a cluster) and RMQ_NODE_MESSAGES make it longer or shorter.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -36,10 +36,10 @@ export interface AtExit {
 
 const open = new Map<AtExit, OpenHandle>()
 
-// The process, or the worker, ends while servers run: their temporary folders would stay.
-process.once('exit', () => {
+/** The process, or the worker, ends while servers run: their temporary folders would stay. */
+function atExit(): void {
   for (const handle of open.keys()) handle.atExit()
-})
+}
 
 /**
  * What was started in this thread and not closed. If a process does not come to its end, this says
@@ -52,12 +52,14 @@ export function openHandles(): OpenHandle[] {
 /** Makes a part of the program known as open; the process stays alive for it. */
 export function opened(handle: AtExit, kind: string, name: string, startedAt: string): void {
   hold()
+  // Only while it is needed: test frameworks load a package once for each file.
+  if (open.size === 0) process.on('exit', atExit)
   open.set(handle, { kind, name, holds: true, startedAt })
 }
 
 export function closed(handle: AtExit): void {
   if (open.get(handle)?.holds) release()
-  open.delete(handle)
+  if (open.delete(handle) && open.size === 0) process.off('exit', atExit)
 }
 
 export function setHolds(handle: AtExit, holds: boolean): void {
