@@ -218,7 +218,7 @@ fn what_the_listener_does_not_return_comes_again() {
         ConsumeStatus::Success
     };
     let options = ConsumerOptions {
-        consume_timeout_ms: 200,
+        consume_timeout_ms: 1_000,
         ..options(&cluster)
     };
     let consumer = PushConsumer::start(options, all(), listener).unwrap();

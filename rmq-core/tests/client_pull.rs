@@ -137,8 +137,8 @@ fn it_commits_what_it_handed_out_or_what_it_is_told() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(scene.committed(), Some(4));
 
-    scene.cluster.kill("broker-a").unwrap();
     scene.poll(1);
+    scene.cluster.kill("broker-a").unwrap();
     let (tell, told) = mpsc::channel();
     let done = move |outcome| tell.send(outcome).unwrap();
     consumer.commit_async(done).unwrap();
