@@ -2579,7 +2579,7 @@ rmq_status rmq_producer_start_with_checker(const struct rmq_config *config,
  * hear of it, the broker asks the checker of a producer of this group.
  *
  * A half message that was stored, but less safely than asked for, is rolled back without
- * executing. Delays, queues and sharding keys of the message do not count.
+ * executing. A delay of the message does not count.
  *
  * @param producer A producer, best one with a checker.
  * @param message A message, which stays the caller's.

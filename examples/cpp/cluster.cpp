@@ -19,6 +19,8 @@ int main()
 
         rmq::Producer producer("demo", cluster.nameservers());
         producer.send(rmq::Message("Demo", "the first makes the topic"));
+        // On a machine that is busy the slave may fall behind for a moment.
+        cluster.await_ready(10000);
         std::vector<std::future<rmq::SendResult>> sends;
         for (int number = 0; number < 100; number++) {
             rmq::Message message("Demo", "message " + std::to_string(number));
