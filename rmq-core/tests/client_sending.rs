@@ -462,9 +462,22 @@ fn asynchronous_requests_are_told_once_each() {
     assert!(told.try_recv().is_err(), "told twice");
 }
 
+/// A cluster with a trace topic of one queue, so that what was told first is read first.
+fn with_traces() -> Cluster {
+    let cluster = cluster();
+    let admin = Admin::start(ClientOptions::new(cluster.nameserver_addresses())).unwrap();
+    let traces = TopicConfig {
+        read_queue_nums: 1,
+        write_queue_nums: 1,
+        ..TopicConfig::new("traces")
+    };
+    admin.create_topic(&traces).unwrap();
+    cluster
+}
+
 #[test]
 fn traces_tell_what_was_sent() {
-    let cluster = cluster();
+    let cluster = with_traces();
     let client = ClientOptions {
         trace: true,
         trace_topic: "traces".to_owned(),
@@ -578,7 +591,7 @@ fn traces_of(cluster: &Cluster, msg_id: &str) -> Vec<String> {
 
 #[test]
 fn consumption_is_traced_and_hooked() {
-    let cluster = cluster();
+    let cluster = with_traces();
     let client = ClientOptions {
         trace: true,
         trace_topic: "traces".to_owned(),
