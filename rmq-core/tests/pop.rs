@@ -342,6 +342,63 @@ fn a_pop_waits_for_a_message() {
 }
 
 #[test]
+fn a_group_that_has_too_much_of_a_queue_gets_no_more_of_it() {
+    let limit = "enablePopMessageThreshold=true\npopInflightMessageThreshold=3\n";
+    let mut server = start(limit);
+    for n in 0..12 {
+        server.send(0, &format!("m{n}"));
+    }
+    let four = PopMessageRequest {
+        max_msg_nums: 4,
+        ..pop_of(60_000)
+    };
+    let waiting = PopMessageRequest {
+        poll_time_ms: 20_000,
+        ..four.clone()
+    };
+    // At the limit it gets more, above it does not.
+    let first = messages(&server.ask(&PopMessageRequest {
+        max_msg_nums: 3,
+        ..four.clone()
+    }));
+    let mut popped = messages(&server.ask(&four));
+    assert_eq!((first.len(), popped.len()), (3, 4));
+    let refused = server.ask(&four);
+    assert_eq!(refused.response_code(), ResponseCode::POLLING_TIMEOUT);
+    // The other queue is not touched by that, nor what is in flight by a kill.
+    server.send(1, "other");
+    let other = server.pop_until(1, 60_000);
+    assert_eq!((other[0].body.as_str(), other.len()), ("other", 1));
+    server.restart(End::Killed);
+    assert!(messages(&server.ask(&four)).is_empty());
+    for message in &first {
+        server.ack(message);
+    }
+    assert!(messages(&server.ask(&four)).is_empty());
+    // Who waits hears of the acknowledgement that makes room.
+    let started = now_ms();
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| messages(&server.ask(&waiting)));
+        std::thread::sleep(Duration::from_millis(100));
+        server.ack(&popped.remove(0));
+        let more: Vec<String> = held
+            .join()
+            .unwrap()
+            .into_iter()
+            .map(|one| one.body)
+            .collect();
+        assert_eq!(more, ["m7", "m8", "m9", "m10"]);
+    });
+    assert!(now_ms() - started < 19_000, "not by its timeout");
+    server.add_keys("enablePopMessageThreshold=false");
+    server.restart(End::Stopped);
+    assert_eq!(
+        bodies(&server.pop(60_000)),
+        BTreeSet::from(["m11".to_owned()])
+    );
+}
+
+#[test]
 fn a_notification_says_that_there_is_something_and_a_peek_what() {
     let server = start("");
     server.put_group(16);

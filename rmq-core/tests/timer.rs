@@ -18,6 +18,7 @@ mod waiting;
 use std::collections::HashMap;
 
 use process::eventually;
+use rmq_core::protocol::body::kv_table::KvTable;
 use rmq_core::protocol::body::timer::TimerMetrics;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
@@ -201,4 +202,23 @@ fn what_may_not_wait_is_refused_and_what_is_due_is_not() {
         let answer = server.call(Command::bare_request(request));
         assert_eq!(code(answer), ResponseCode::SYSTEM_ERROR);
     }
+}
+
+#[test]
+fn the_runtime_information_tells_how_fast_the_timer_is() {
+    let server = TIMED.server("");
+    let rates = || {
+        let request = Command::bare_request(RequestCode::GET_BROKER_RUNTIME_INFO);
+        let table = KvTable::decode(&server.call(request).body).unwrap().table;
+        let rate = |row: &str| table[row].parse::<f64>().unwrap();
+        (rate("timerEnqueueTps"), rate("timerDequeueTps"))
+    };
+    assert_eq!(rates(), (0.0, 0.0));
+    let mut number = 0;
+    eventually("both rates are above nothing", || {
+        server.send_timed((0, number), 200, "");
+        number += 1;
+        let (enqueued, dequeued) = rates();
+        (enqueued > 0.0 && dequeued > 0.0).then_some(())
+    });
 }

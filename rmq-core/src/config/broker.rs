@@ -166,6 +166,12 @@ settings! {
             pop_polling_max: usize, "maxPopPollingSize" =
                 is("100000").range(0, 100_000_000).reload(),
                 "Pop requests held in all.";
+            pop_in_flight_limited: bool, "enablePopMessageThreshold" = is("false").reload(),
+                "Applies the limit below.";
+            pop_in_flight_max: u64, "popInflightMessageThreshold" =
+                is("10000").range(0, i64::MAX).reload(),
+                "Messages of a queue that a group has popped and not acknowledged, above which it \
+                 gets no more of that queue. They count when their check point is stored.";
             revive_queues: i32, "reviveQueueNum" = is("8").range(1, 999),
                 "Queues of the pop revive topic.";
             pop_init_by_memory: bool, "initPopOffsetByCheckMsgInMem" = is("true").reload(),
@@ -514,9 +520,6 @@ settings! {
             "enableSplitMetadata": Bool = is("true"),
                 "Splits topics and groups over several answers to slaves.";
             "splitMetadataSize": Int = is("2000"), "Entries in one of these answers.";
-            "popInflightMessageThreshold": Long = is("10000"),
-                "Messages in flight that stop a pop group.";
-            "enablePopMessageThreshold": Bool = is("false"), "Applies that limit.";
             "enableFastChannelEventProcess": Bool = is("false"),
                 "Handles closed connections through indexes.";
             "printChannelGroups": Bool = is("false"), "Logs connections used by several groups.";

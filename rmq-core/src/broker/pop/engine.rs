@@ -73,6 +73,8 @@ pub(super) struct Engine {
     pub(super) selectors: SelectorCache,
     /// When an ordered group may get more of a queue, ms since the epoch.
     pub(super) unlocks: BTreeSet<(i64, Place)>,
+    /// Places whose group has too much of the queue, and the topic that it pops.
+    pub(super) throttled: BTreeSet<(Place, String)>,
     pub(super) news: VecDeque<News>,
     pub(super) now: Now,
     /// Answers to send.
@@ -122,6 +124,7 @@ impl Engine {
             polling: Polling::default(),
             selectors: SelectorCache::default(),
             unlocks: BTreeSet::new(),
+            throttled: BTreeSet::new(),
             news: VecDeque::new(),
             now,
             sent: Vec::new(),

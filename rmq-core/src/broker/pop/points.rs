@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::positions::Place;
 use crate::protocol::body::pop::{PopAck, PopCheckPoint};
 
 /// Tells check points apart, as RocketMQ does.
@@ -80,7 +81,19 @@ struct Open {
 
 impl Open {
     fn is_over(&self) -> bool {
-        self.over.count_ones() as usize >= self.point.len()
+        self.left() == 0
+    }
+
+    /// How many messages are not over.
+    fn left(&self) -> usize {
+        self.point
+            .len()
+            .saturating_sub(self.over.count_ones() as usize)
+    }
+
+    fn place(&self) -> Place {
+        let point = &self.point;
+        Place::new(&point.topic, &point.group, point.queue_id)
     }
 }
 
@@ -99,6 +112,8 @@ pub(crate) struct Points {
     rows: Vec<Row>,
     /// When each comes due, with its revive queue and its place there.
     due: BTreeSet<(i64, usize, i64)>,
+    /// How many messages are popped and not over.
+    in_flight: HashMap<Place, usize>,
 }
 
 impl Points {
@@ -112,6 +127,23 @@ impl Points {
         Self {
             rows: starts.into_iter().map(row).collect(),
             due: BTreeSet::new(),
+            in_flight: HashMap::new(),
+        }
+    }
+
+    /// How many messages of a queue a group has popped that are neither acknowledged nor revived.
+    #[must_use]
+    pub(crate) fn in_flight(&self, place: &Place) -> usize {
+        self.in_flight.get(place).copied().unwrap_or(0)
+    }
+
+    /// Messages of a check point are over.
+    fn end_flight(&mut self, place: &Place, messages: usize) {
+        if let Some(count) = self.in_flight.get_mut(place) {
+            *count = count.saturating_sub(messages);
+            if *count == 0 {
+                self.in_flight.remove(place);
+            }
         }
     }
 
@@ -169,6 +201,7 @@ impl Points {
             return;
         }
         self.due.insert((due_ms, queue, at));
+        *self.in_flight.entry(open.place()).or_default() += open.left();
         let row = &mut self.rows[queue];
         row.places.insert(key, at);
         row.open.insert(at, open);
@@ -182,12 +215,16 @@ impl Points {
         let Some(open) = row.open.get_mut(&at) else {
             return;
         };
+        let before = open.left();
         for offset in ack.offsets() {
             if let Some(index) = open.point.index_of(*offset) {
                 open.over |= 1 << index;
             }
         }
-        if open.is_over() {
+        let (place, ended) = (open.place(), before - open.left());
+        let is_over = open.is_over();
+        self.end_flight(&place, ended);
+        if is_over {
             self.close(queue, at);
         }
     }
@@ -198,6 +235,7 @@ impl Points {
             return;
         };
         row.places.remove(&Key::of_point(&open.point));
+        self.end_flight(&open.place(), open.left());
         if let Some(due_ms) = open.due_ms {
             self.due.remove(&(due_ms, queue, at));
         }
@@ -338,9 +376,30 @@ mod tests {
         points.handle(0, opened(point(0, 1, 0)));
         points.handle(0, opened(point(0, 1, 0)));
         assert_eq!((points.len(), points.settled(0)), (1, 2));
+        assert_eq!(points.in_flight(&Place::new("T", "g", 0)), 1);
         points.skip_to(0, 3);
         assert_eq!(points.next(0), 4);
         points.handle(0, ack(0, 0, &[0]));
         assert_eq!((points.len(), points.settled(0)), (0, 4));
+        assert!(points.in_flight.is_empty());
+    }
+
+    #[test]
+    fn what_is_in_flight_is_counted_until_it_is_over() {
+        let mut points = Points::new([0, 0]);
+        let place = Place::new("T", "g", 0);
+        points.handle(0, opened(point(0, 3, 1)));
+        points.handle(1, opened(point(3, 4, 1)));
+        assert_eq!(points.in_flight(&place), 7);
+        assert_eq!(points.in_flight(&Place::new("T", "g", 1)), 0);
+        points.handle(1, ack(3, 1, &[3, 5, 77]));
+        points.handle(1, ack(3, 1, &[3]));
+        assert_eq!(points.in_flight(&place), 5);
+        // Being revived it still counts, until that is written.
+        points.take_due(i64::MAX, 10);
+        points.handle(0, ack(0, 1, &[0, 1, 2]));
+        assert_eq!(points.in_flight(&place), 2);
+        points.handle(1, ack(3, 1, &[4, 6]));
+        assert!(points.in_flight.is_empty());
     }
 }

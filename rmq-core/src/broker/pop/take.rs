@@ -253,6 +253,10 @@ impl Engine {
         let place = Place::new(topic, &ask.header.consumer_group, queue_id);
         let queue = self.shared.store.queue(topic, queue_id);
         let offset = self.position(&queue, &place, ask.header.init_mode);
+        if self.is_throttled(ask, &place) {
+            taken.rest += (queue.max_offset() - offset).max(0);
+            return;
+        }
         if ask.header.order && self.is_blocked(ask, &place, offset) {
             return;
         }
@@ -283,6 +287,38 @@ impl Engine {
             self.hand_out(ask, &place, offset, &outcome, taken);
         } else if outcome.next_offset > offset {
             self.move_to(ask, &place, outcome.next_offset);
+        }
+    }
+
+    /// Whether the group has so much of the queue that it gets no more for now. An ordered group
+    /// has no more than one pop's messages.
+    fn is_throttled(&mut self, ask: &Ask, place: &Place) -> bool {
+        if ask.header.order || !self.exceeds(place) {
+            return false;
+        }
+        let topic = ask.header.topic.clone();
+        self.throttled.insert((place.clone(), topic));
+        true
+    }
+
+    fn exceeds(&self, place: &Place) -> bool {
+        let config = &self.config;
+        config.pop_in_flight_limited
+            && self.points.in_flight(place) as u64 > config.pop_in_flight_max
+    }
+
+    /// Looks again for groups that got no more of a queue and have acknowledged enough of it.
+    pub(super) fn unthrottle(&mut self) {
+        if self.throttled.is_empty() {
+            return;
+        }
+        let mut throttled = std::mem::take(&mut self.throttled);
+        let freed: Vec<_> = throttled
+            .extract_if(.., |(place, _)| !self.exceeds(place))
+            .collect();
+        self.throttled = throttled;
+        for (place, topic) in freed {
+            self.wake_all(&topic, None, Some(&place.group));
         }
     }
 

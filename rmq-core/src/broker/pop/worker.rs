@@ -121,6 +121,7 @@ impl Engine {
         for news in self.settle() {
             self.wake_all(&news.topic, None, Some(&news.group));
         }
+        self.unthrottle();
         self.flush();
         self.fold();
         self.settle();

@@ -31,6 +31,10 @@ pub(crate) struct Totals {
     pub(crate) get_found: AtomicU64,
     /// Pulls that found nothing.
     pub(crate) get_missed: AtomicU64,
+    /// Timed messages that the timer took from its queue.
+    pub(crate) timer_enqueued: AtomicU64,
+    /// Timed messages that it put into their topics, or back.
+    pub(crate) timer_dequeued: AtomicU64,
 }
 
 /// One reading of the totals.
@@ -41,6 +45,8 @@ struct Sample {
     found: u64,
     missed: u64,
     transferred: u64,
+    timer_enqueued: u64,
+    timer_dequeued: u64,
 }
 
 /// The rates of ten seconds, one minute and ten minutes, a second each.
@@ -69,7 +75,7 @@ impl std::fmt::Display for JavaDouble {
     }
 }
 
-/// The four rates of the runtime information.
+/// The rates of the runtime information.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AllRates {
     /// Messages stored.
@@ -80,6 +86,10 @@ pub(crate) struct AllRates {
     pub(crate) missed: Rates,
     /// Messages handed out.
     pub(crate) transferred: Rates,
+    /// Timed messages taken by the timer.
+    pub(crate) timer_enqueued: Rates,
+    /// Timed messages put by it.
+    pub(crate) timer_dequeued: Rates,
 }
 
 /// Messages of users that were stored and handed out up to some midnight, since the start.
@@ -216,6 +226,8 @@ impl Stats {
             found: load(&self.totals.get_found),
             missed: load(&self.totals.get_missed),
             transferred: load(&self.totals.get_messages),
+            timer_enqueued: load(&self.totals.timer_enqueued),
+            timer_dequeued: load(&self.totals.timer_dequeued),
         }
     }
 
@@ -251,6 +263,8 @@ impl Stats {
             found: rate(|one| one.found),
             missed: rate(|one| one.missed),
             transferred: rate(|one| one.transferred),
+            timer_enqueued: rate(|one| one.timer_enqueued),
+            timer_dequeued: rate(|one| one.timer_dequeued),
         }
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn figures(shared: &Shared) -> BTreeMap<String, String> {
 }
 
 /// How far the timer is behind, in seconds and in messages that it has not looked at, and how many
-/// messages wait on its wheel. It delivers with every turn, so there is no rate to tell.
+/// messages wait on its wheel.
 fn timer_rows(shared: &Shared) -> [(&'static str, i64); 3] {
     let (timer, now_ms) = (&shared.timer, shared.clock.wall_ms());
     let tick_ms = shared.config().store.timer_tick_ms.cast_signed();
@@ -122,6 +122,13 @@ fn counters(shared: &Shared, table: &mut BTreeMap<String, String>) {
     put("getFoundTps", rates.found.to_string());
     put("getMissTps", rates.missed.to_string());
     put("getTransferredTps", rates.transferred.to_string());
+    for (row, rate) in [
+        ("timerEnqueueTps", rates.timer_enqueued),
+        ("timerDequeueTps", rates.timer_dequeued),
+    ] {
+        // That of ten seconds; a float there.
+        put(row, format!("{:?}", rate.0[0] as f32));
+    }
     let total = std::array::from_fn(|at| rates.found.0[at] + rates.missed.0[at]);
     put(
         "getTotalTps",

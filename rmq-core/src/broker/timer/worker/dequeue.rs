@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Deletion, Now, RETRY_MS, Round, Row, Running, StoreConfig, Timed, Worker};
 use crate::broker::names;
@@ -148,6 +149,9 @@ impl Worker {
         shared.store.append(&mut batch);
         self.tidings.tell(&shared, &batch, &targets);
         let moved = Moved::of(&staged, &batch);
+        let put = staged[..moved.count].iter().filter(|staged| **staged);
+        let counter = &shared.stats.totals.timer_dequeued;
+        counter.fetch_add(put.count() as u64, Ordering::Relaxed);
         let sent = slices.iter().zip(rows).zip(&staged).take(moved.count);
         for ((slice, row), staged) in sent {
             if *staged

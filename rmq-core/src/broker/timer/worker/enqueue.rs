@@ -124,6 +124,7 @@ impl Worker {
                     }
                     let weight = if unit.kind.is_delete() { -1 } else { 1 };
                     self.shared.timer.count(&topic, weight, now.wall_ms);
+                    self.count_enqueued(1);
                     running.next += 1;
                     *linked = Some(entry.end());
                 }
@@ -138,6 +139,7 @@ impl Worker {
         while !late.is_empty() {
             let moved = self.move_rows(late, &mut HashMap::new(), now);
             late.drain(..moved.count);
+            self.count_enqueued(moved.count);
             running.next += i64::try_from(moved.count).unwrap_or(0);
             running.progress.reached(running.position(), moved.log_end);
             if moved.failure.is_some() {
@@ -145,6 +147,11 @@ impl Worker {
             }
         }
         true
+    }
+
+    fn count_enqueued(&self, messages: usize) {
+        let counter = &self.shared.stats.totals.timer_enqueued;
+        counter.fetch_add(messages as u64, Ordering::Relaxed);
     }
 
     fn plan(&self, running: &mut Running, config: &StoreConfig, entry: &Entry, now: Now) -> Plan {
