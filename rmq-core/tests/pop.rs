@@ -34,7 +34,7 @@ use rmq_core::protocol::request::pop::{
     PollingInfoResponse, PopMessageRequest, PopMessageResponse,
 };
 use rmq_core::protocol::request::topic::DeleteTopicRequest;
-use server::{End, Server, now_ms};
+use server::{End, Pair, Server, now_ms};
 
 const TOPIC: &str = "bank";
 const GROUP: &str = "tellers";
@@ -574,6 +574,35 @@ fn a_deleted_topic_takes_its_retries_along() {
     assert!(server.pop(60_000).is_empty());
     server.send(1, "new");
     assert_eq!(server.pop_until(1, 60_000)[0].body, "new");
+}
+
+/// What is in flight at a master that is lost is in flight at the slave that takes its place: the
+/// check points and acknowledgements are in the log.
+#[test]
+fn pops_in_flight_outlive_their_master() {
+    let pair = Pair::new("flushConsumerOffsetInterval=100");
+    pair.master.create_topic(TOPIC, QUEUES);
+    fill(&pair.master, 10);
+    pair.catch_up();
+    let first = pair.master.pop_until(10, 12_000);
+    for message in &first[..4] {
+        pair.master.ack(message);
+    }
+    let longer = pair.master.change(&first[4], 15_000);
+    pair.master.send(0, "fresh");
+    pair.catch_up();
+    let server = pair.fail_over();
+    let fresh = server.pop_until(1, 60_000);
+    assert_eq!(bodies(&fresh), BTreeSet::from(["fresh".to_owned()]));
+    // Handles of the old master are good at the new one.
+    server.ack(&first[5]);
+    let mut again = server.pop_until(5, 60_000);
+    assert_eq!(bodies(&again[..4]), bodies(&first[6..]));
+    assert_eq!(again.remove(4).body, longer.body);
+    assert!(again.iter().all(|one| one.at - first[9].at >= 11_990));
+    assert!(now_ms() - longer.at >= 14_990);
+    assert!(again.iter().all(|one| one.reconsume_times == 1));
+    assert!(server.pop(60_000).is_empty());
 }
 
 /// A consumer that pops, acknowledges, changes times and forgets at random, while the broker is

@@ -9,10 +9,12 @@
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::client::raw;
 use rmq_core::net::Client;
+use rmq_core::protocol::body::kv_table::KvTable;
+use rmq_core::protocol::code::RequestCode;
 use rmq_core::protocol::command::Command;
 
 use crate::peer;
-use crate::process::{Home, Process, free_port};
+use crate::process::{Home, Process, eventually, free_port};
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,56 @@ impl Server {
     pub(crate) fn call(&self, request: Command) -> Command {
         let answer = self.client.call(&self.address, request, peer::ANSWER);
         answer.unwrap()
+    }
+}
+
+/// A master and its slave at a nameserver of their own.
+pub(crate) struct Pair {
+    pub(crate) master: Server,
+    pub(crate) slave: Server,
+    _nameserver: Process,
+    _home: Home,
+}
+
+impl Pair {
+    /// Boots the three; both brokers have these keys.
+    pub(crate) fn new(keys: &str) -> Self {
+        let home = Home::new();
+        let file = home.write("namesrv.conf", "listenPort=0\nbindAddress=127.0.0.1\n");
+        let mut nameserver = home.namesrv().config(&file).start();
+        let address = nameserver.address();
+        let boot = |role: &str, id: u8| {
+            Server::new(&format!(
+                "{keys}\nnamesrvAddr={address}\nbrokerIP2=127.0.0.1\nbrokerRole={role}\n\
+                 brokerId={id}"
+            ))
+        };
+        Self {
+            master: boot("ASYNC_MASTER", 0),
+            slave: boot("SLAVE", 1),
+            _nameserver: nameserver,
+            _home: home,
+        }
+    }
+
+    /// Waits until the slave has all of the master's log.
+    pub(crate) fn catch_up(&self) {
+        let end = |server: &Server| {
+            let request = Command::bare_request(RequestCode::GET_BROKER_RUNTIME_INFO);
+            let info = KvTable::decode(&server.call(request).body).unwrap();
+            info.table["commitLogMaxOffset"].clone()
+        };
+        eventually("the slave has the master's log", || {
+            (end(&self.master) == end(&self.slave)).then_some(())
+        });
+    }
+
+    /// The master is killed, and the slave started again in its place.
+    pub(crate) fn fail_over(mut self) -> Server {
+        self.master.end(End::Killed);
+        self.slave.add_keys("brokerRole=ASYNC_MASTER\nbrokerId=0");
+        self.slave.restart(End::Stopped);
+        self.slave
     }
 }
 
