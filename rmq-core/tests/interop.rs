@@ -31,6 +31,8 @@ mod ordered;
 mod peer;
 #[path = "interop/pop.rs"]
 mod pop;
+#[path = "interop/python.rs"]
+mod python;
 #[path = "interop/replication.rs"]
 mod replication;
 #[path = "interop/store.rs"]

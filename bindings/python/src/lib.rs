@@ -54,6 +54,7 @@ fn _rmq(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<send_result::SendStatus>()?;
     module.add_class::<servers::NativeBroker>()?;
     module.add_class::<servers::NativeNameServer>()?;
+    module.add_function(wrap_pyfunction!(servers::standalone_items, module)?)?;
     module.add_class::<transaction::TransactionCheck>()?;
     module.add_class::<transaction::TransactionState>()?;
     Ok(())

@@ -19,7 +19,9 @@ pub use client_keys::{admin_options, producer_options};
 pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use consumer_keys::consumer_options;
 pub use namesrv::NameServer;
-pub use settings::{broker_config, nameserver_config};
+pub use settings::{
+    broker_config, nameserver_config, standalone_broker_config, standalone_nameserver_config,
+};
 pub use storage::Storage;
 
 pub use crate::client::{
@@ -33,4 +35,6 @@ pub use crate::client::{
 
 pub use crate::base::thread::spawn as spawn_thread;
 pub use crate::base::{Error, ErrorKind, Result};
-pub use crate::config::{BrokerConfig, FlushDiskType, NamesrvConfig, Properties, ServerSettings};
+pub use crate::config::{
+    BrokerConfig, FlushDiskType, NamesrvConfig, Properties, ServerSettings, Warning,
+};

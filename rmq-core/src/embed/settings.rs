@@ -2,7 +2,9 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::config::broker::EMBEDDED_KEYS;
-use crate::config::{BrokerConfig, Environment, NamesrvConfig, Properties, ServerSettings};
+use crate::config::{
+    BrokerConfig, Environment, NamesrvConfig, Properties, ServerSettings, Warning,
+};
 
 /// Loopback and a free port.
 const LISTENER: [(&str, &str); 2] = [("bindAddress", "127.0.0.1"), ("listenPort", "0")];
@@ -35,6 +37,17 @@ pub fn broker_config(keys: &Properties, root_dir: &str) -> Result<BrokerConfig> 
     base.extend(LISTENER.into_iter().chain(EMBEDDED_KEYS).chain(BROKER));
     base.set("storePathRootDir", root_dir);
     load("start broker", &base, keys)
+}
+
+/// A nameserver's configuration as the command `mqnamesrv` makes it: `keys` over Apache's own
+/// defaults. A key that is unknown is a warning, as files have keys of other releases.
+pub fn standalone_nameserver_config(keys: &Properties) -> Result<(NamesrvConfig, Vec<Warning>)> {
+    NamesrvConfig::load(&Environment::of_process(), &[keys])
+}
+
+/// A broker's configuration as the command `mqbroker` makes it, with the same care.
+pub fn standalone_broker_config(keys: &Properties) -> Result<(BrokerConfig, Vec<Warning>)> {
+    BrokerConfig::load(&Environment::of_process(), &[keys])
 }
 
 fn load<C: ServerSettings>(op: &'static str, base: &Properties, keys: &Properties) -> Result<C> {

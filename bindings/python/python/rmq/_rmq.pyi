@@ -28,6 +28,7 @@ __all__ = [
     "end_waits",
     "log_start",
     "log_take",
+    "standalone_items",
     "version",
 ]
 
@@ -42,6 +43,11 @@ def log_start(level: int) -> None:
 
 def log_take(timeout: float) -> tuple[list[tuple[int, str, str]], int]:
     """The records that wait, and how many were dropped."""
+
+def standalone_items(
+    broker: bool, keys: dict[str, str], file: str | None = None, important_only: bool = False
+) -> tuple[list[tuple[str, str]], list[str], int]:
+    """The configuration of a command: items, warnings, seconds that a stop may take."""
 
 @final
 class Completions:
@@ -258,7 +264,10 @@ class NativeNameServer:
 
     @staticmethod
     def start(
-        keys: dict[str, str], file: str | None = None, ticket: Ticket | None = None
+        keys: dict[str, str],
+        file: str | None = None,
+        ticket: Ticket | None = None,
+        standalone: bool = False,
     ) -> Any:
         """Starts one with Apache's keys over those of a file."""
     @property
@@ -279,6 +288,7 @@ class NativeBroker:
         file: str | None = None,
         store: str | None = None,
         ticket: Ticket | None = None,
+        standalone: bool = False,
     ) -> Any:
         """Starts one with Apache's keys over those of a file."""
     @property
