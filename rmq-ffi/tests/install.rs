@@ -14,7 +14,7 @@ struct Installed {
 }
 
 /// The names of the examples, in C and in C++, with what they print when all went well.
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 8] = [
     ("quickstart", "queue"),
     ("cluster", "100 of 100"),
     ("ordered", "10 steps of 5 users came in order"),
@@ -22,6 +22,7 @@ const EXAMPLES: [(&str, &str); 7] = [
     ("transaction", "delivered: crashed"),
     ("request_reply", "who is there: WHO IS THERE"),
     ("admin", "deleted"),
+    ("epoll", "100 of 100 consumed"),
 ];
 
 /// By folder and ending: the compiler and its standard.
