@@ -67,6 +67,9 @@ pub(crate) struct Instance {
     member: OnceLock<Weak<dyn Member>>,
     /// Brokers that know of this client.
     greeted: Mutex<BTreeSet<String>>,
+    /// Held to send a heartbeat and to close: none goes out behind the farewell, or brokers would
+    /// count the client as a member of its group until they miss it.
+    greeting: Mutex<()>,
     closed: AtomicBool,
 }
 
@@ -92,6 +95,7 @@ impl Instance {
             lane,
             member: OnceLock::new(),
             greeted: Mutex::default(),
+            greeting: Mutex::new(()),
             closed: AtomicBool::new(false),
             runtime,
         })
@@ -310,6 +314,10 @@ impl Instance {
         let known = self.greeted.lock().clone();
         for address in addresses.iter().filter(|address| wanted(&known, address)) {
             let request = Command::bare_request(RequestCode::HEART_BEAT).with_body(data.encode());
+            let _before_the_farewell = self.greeting.lock();
+            if self.is_closed() {
+                return;
+            }
             self.greeted.lock().insert(address.clone());
             let (instance, broker) = (Arc::downgrade(self), address.clone());
             let answered = pending.cloned();
@@ -340,7 +348,11 @@ impl Instance {
     /// Takes leave of every broker and ends the connections of this handle, within `deadline`. A
     /// broker that does not answer notices by itself. A second call does nothing.
     pub(crate) fn close(self: &Arc<Self>, deadline: Duration) {
-        if self.closed.swap(true, Ordering::SeqCst) {
+        let was_closed = {
+            let _behind_heartbeats = self.greeting.lock();
+            self.closed.swap(true, Ordering::SeqCst)
+        };
+        if was_closed {
             return;
         }
         let addresses = std::mem::take(&mut *self.greeted.lock());
