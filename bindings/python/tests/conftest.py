@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,12 +52,16 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def script() -> Script:
+def script(tmp_path: Path) -> Script:
     """Runs a program in an interpreter of its own, and answers how it ended."""
+    # Some end without cleaning up.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
 
     def run(source: str, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-X", "faulthandler", "-c", source, *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
         if check:
             assert ended.returncode == 0, ended.stderr
         return ended

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,11 +111,12 @@ def test_control_c_ends_every_wait(script: Script, wait: str) -> None:
     assert ended.stdout.strip() == "interrupted True"
 
 
-def test_control_c_without_a_handler_ends_the_program() -> None:
+def test_control_c_without_a_handler_ends_the_program(tmp_path: Path) -> None:
     source = f"{START}cluster.pause('broker-a'); print('go', flush=True)\n"
     source += "producer.send(rmq.Message('T', b'x'))"
     command = [sys.executable, "-c", source]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+    environment, pipe = {**os.environ, "TMPDIR": str(tmp_path)}, subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"go\n"
         time.sleep(0.1)
