@@ -26,7 +26,7 @@ use rmq_core::protocol::message::recall::RecallHandle;
 use rmq_core::protocol::request::query::RecallMessageRequest;
 use rmq_core::protocol::request::send::SendRequest;
 use rmq_core::store::timer::TimerCheckpoint;
-use server::{End, Server};
+use server::{End, Pair, Server};
 use waiting::{Id, Kind, id_of};
 
 const WHEEL_TOPIC: &str = "rmq_sys_wheel_timer";
@@ -221,4 +221,48 @@ fn the_runtime_information_tells_how_fast_the_timer_is() {
         let (enqueued, dequeued) = rates();
         (enqueued > 0.0 && dequeued > 0.0).then_some(())
     });
+}
+
+/// What a slave knows of its master's timer (requests 60 and 61) holds when it takes over.
+#[test]
+fn a_slave_goes_on_where_the_timer_of_its_lost_master_was() {
+    // None of them is so far away that it is put back meanwhile.
+    let pair = Pair::new(&format!("{}\ntimerRollWindowSlot=600", TIMED.keys));
+    pair.master.create_topic(TIMED.topic, 4);
+    for (number, delay_ms) in [(0, 300), (1, 20_000), (2, 300), (3, 20_000)] {
+        let answer = pair.master.send_timed((0, number), delay_ms, "");
+        assert_eq!(answer.response_code(), ResponseCode::SUCCESS);
+    }
+    eventually("what is due is delivered", || {
+        (TIMED.delivered(&pair.master).len() == 2).then_some(())
+    });
+    let file = |name: &str| std::fs::read(pair.slave.home.join("store/config").join(name)).ok();
+    eventually("the slave has its master's checkpoint and counts", || {
+        let request = Command::bare_request(RequestCode::GET_TIMER_CHECK_POINT);
+        let answer = pair.master.call(request);
+        let theirs = TimerCheckpoint::decode(&answer.body).unwrap();
+        let own = TimerCheckpoint::decode(&file("timercheck")?).unwrap();
+        let metrics = TimerMetrics::decode(&file("timermetrics")?).unwrap();
+        let count = metrics.counts.get(TIMED.topic)?.count;
+        let is_same =
+            (own.read_ms, own.master_queue_offset) == (theirs.read_ms, theirs.master_queue_offset);
+        (is_same && own.master_queue_offset == 4 && count == 2).then_some(())
+    });
+    pair.catch_up();
+    let due = due(&pair.master);
+    let server = pair.fail_over();
+    let numbers = |delivered: &HashMap<Id, Vec<i64>>| {
+        let mut numbers: Vec<u64> = delivered.keys().map(|id| id.1).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let delivered = eventually("the rest is delivered by the slave", || {
+        let delivered = TIMED.delivered(&server);
+        (delivered.len() == 4).then_some(delivered)
+    });
+    assert_eq!(numbers(&delivered), [0, 1, 2, 3]);
+    for (id, times) in &delivered {
+        assert_eq!(times.len(), 1, "{id:?} came at {times:?}");
+        assert!(times[0] >= due[id], "{id:?} came early");
+    }
 }
