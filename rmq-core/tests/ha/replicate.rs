@@ -272,6 +272,24 @@ fn an_empty_slave_can_be_told_where_its_master_begins() {
     assert!(slave_node.log() == source.log());
 }
 
+/// To reconnect would leave the master without its slave for a while.
+#[test]
+fn an_empty_slave_that_is_told_of_the_beginning_goes_on_as_it_is() {
+    let (source, slave_node) = (Node::new(), Node::new());
+    source.fill(20);
+    let master = RawMaster::new();
+    let slave = slave_node.slave(master.address());
+    let (mut link, report) = master.accept();
+    assert_eq!(report, 1);
+    link.send(1, &[]);
+    eventually("it follows", || {
+        slave.status().state == SlaveState::Streaming
+    });
+    slave.set_first_offset(0);
+    link.send(1, &source.log()[1..]);
+    link.reports(source.end());
+}
+
 #[test]
 fn a_silent_master_is_left() {
     let slave_node = Node::new();

@@ -223,12 +223,10 @@ impl Slave {
     pub fn set_first_offset(&self, offset: i64) {
         {
             let mut orders = self.shared.orders.lock();
-            if orders.first_offset == Some(offset) {
-                return;
-            }
-            orders.first_offset = Some(offset);
+            let asked = orders.first_offset.replace(offset);
             let (first, end) = receiver::Log::bounds(&*self.shared.store);
-            if first != end {
+            let report = |wanted| receiver::report_of_nothing(wanted, end);
+            if first != end || report(asked) == report(Some(offset)) {
                 return;
             }
             orders.number += 1;

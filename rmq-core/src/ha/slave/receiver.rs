@@ -98,6 +98,13 @@ enum Phase {
     Streaming,
 }
 
+/// What a slave without a log, which would go on at `end`, reports first: where the master's begins
+/// if that is known. 0 would make Apache's master begin with its last file; the byte at 0 is known
+/// anyway: it is the highest one of a record's length.
+pub(super) fn report_of_nothing(wanted: Option<i64>, end: i64) -> i64 {
+    wanted.unwrap_or(end).max(1)
+}
+
 /// The bytes of one connection on their way to the log.
 #[derive(Debug)]
 pub(super) struct Receiver {
@@ -143,10 +150,8 @@ impl Receiver {
         self.buffer.truncate(BUFFER_BYTES);
         self.buffer.shrink_to_fit();
         if first == end {
-            // 0 would make Apache's master begin with its last file. The byte at 0 is known: it is
-            // the highest one of a record's length.
             self.phase = Phase::Empty;
-            self.first_report = wanted.unwrap_or(end).max(1);
+            self.first_report = report_of_nothing(wanted, end);
             self.next = self.first_report;
             return;
         }
