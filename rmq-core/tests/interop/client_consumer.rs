@@ -488,7 +488,9 @@ impl Scene {
         assert_eq!(own.got().len(), 9);
         assert_eq!(ask("reset"), "8");
         let shown = || format!("{:?}", own.got());
-        await_true("everything again", || own.got().len() == 17, shown);
+        // Apache's broker may reset a queue both by itself and by way of the consumer.
+        let again = || by_body(own.got()).values().all(|times| times.len() >= 2);
+        await_true("everything again", again, shown);
         own.close();
     }
 
