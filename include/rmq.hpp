@@ -13,6 +13,7 @@
 #include <future>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -505,6 +506,51 @@ inline std::vector<Queue> taken(rmq_queues *queues)
 
 } // namespace detail
 
+/* What came of a send into a queue: either a result or an error, and what it was sent with. */
+struct Completion {
+    void *user_data = nullptr;
+    std::optional<SendResult> result;
+    std::optional<Error> error;
+};
+
+/* Takes the outcomes of asynchronous sends, of any number of producers, for an event loop. */
+class CompletionQueue {
+public:
+    CompletionQueue() : handle_(rmq_completion_queue_new()) {}
+
+    /* At most `max` outcomes, in their order; none if none came in time or wake was called. */
+    std::vector<Completion> poll(std::size_t max, std::int64_t timeout_ms)
+    {
+        std::vector<rmq_completion> places(max);
+        std::vector<Completion> outcomes;
+        outcomes.reserve(max);
+        std::size_t count = 0;
+        detail::check([&](rmq_error **error) {
+            return rmq_completion_queue_poll(handle_.get(), places.data(), places.size(),
+                                             timeout_ms, &count, error);
+        });
+        for (std::size_t i = 0; i < count; i++) {
+            detail::Handle<rmq_send_result, rmq_send_result_free> result(places[i].result);
+            detail::Handle<rmq_error, rmq_error_free> error(places[i].error);
+            auto &outcome = outcomes.emplace_back();
+            outcome.user_data = places[i].user_data;
+            if (result)
+                outcome.result.emplace(result.get());
+            else
+                outcome.error.emplace(error.get());
+        }
+        return outcomes;
+    }
+
+    /* Readable while outcomes wait for poll. */
+    int fd() const noexcept { return rmq_completion_queue_fd(handle_.get()); }
+    void wake() noexcept { rmq_completion_queue_wake(handle_.get()); }
+    rmq_completion_queue *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<rmq_completion_queue, rmq_completion_queue_free> handle_;
+};
+
 /* Sends messages; one that goes out of scope does not wait for what is under way. */
 class Producer {
 public:
@@ -567,6 +613,17 @@ public:
         // The callback, which may have run by now, owns it.
         (void)promise.release();
         return future;
+    }
+
+    /* The outcome goes to the queue, once, with `user_data` as it is. What is known at once is
+       thrown here, and then no outcome comes. */
+    void send_queued(const Message &message, const CompletionQueue &queue,
+                     void *user_data = nullptr, std::int64_t timeout_ms = -1)
+    {
+        detail::check([&](rmq_error **error) {
+            return rmq_producer_send_queued(handle_.get(), message.get(), timeout_ms, queue.get(),
+                                            user_data, error);
+        });
     }
 
     void send_oneway(const Message &message)

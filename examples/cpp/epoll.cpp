@@ -1,5 +1,4 @@
-// A consumer in the program's own event loop: messages are taken when epoll says that there are
-// some.
+// One event loop for everything: epoll says when messages wait and when sends have an outcome.
 #include <cstdio>
 #include <set>
 #include <string>
@@ -21,27 +20,39 @@ int main()
         consumer.subscribe("Demo");
         consumer.start();
 
+        rmq::CompletionQueue outcomes;
         int loop = epoll_create1(EPOLL_CLOEXEC);
-        epoll_event wanted{};
-        wanted.events = EPOLLIN;
-        epoll_ctl(loop, EPOLL_CTL_ADD, consumer.fd(), &wanted);
+        for (int fd : {consumer.fd(), outcomes.fd()}) {
+            epoll_event wanted{};
+            wanted.events = EPOLLIN;
+            wanted.data.fd = fd;
+            epoll_ctl(loop, EPOLL_CTL_ADD, fd, &wanted);
+        }
 
         rmq::Producer producer("demo", cluster.nameservers());
         for (int number = 0; number < 100; number++)
-            producer.send(rmq::Message("Demo", "message " + std::to_string(number)));
+            producer.send_queued(rmq::Message("Demo", "message " + std::to_string(number)),
+                                 outcomes);
 
+        int sent = 0;
         std::set<std::string> seen;
-        while (seen.size() < 100) {
+        while (sent < 100 || seen.size() < 100) {
             epoll_event event{};
             if (epoll_wait(loop, &event, 1, 30000) != 1) {
-                std::fprintf(stderr, "no message came\n");
+                std::fprintf(stderr, "nothing came\n");
                 return 1;
+            }
+            for (auto &outcome : outcomes.poll(32, 0)) {
+                if (outcome.error)
+                    throw *outcome.error;
+                sent++;
             }
             for (auto &delivery : consumer.poll(32, 0)) {
                 seen.insert(std::string(delivery.body()));
                 delivery.ack();
             }
         }
+        std::printf("%d of 100 sent\n", sent);
         std::printf("%zu of 100 consumed\n", seen.size());
 
         ::close(loop);

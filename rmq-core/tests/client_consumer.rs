@@ -325,6 +325,47 @@ fn order_is_kept_and_failures_hold_the_queue_up() {
 }
 
 #[test]
+fn queues_in_order_that_are_never_idle_are_divided_too() {
+    let cluster = cluster(1);
+    let producer = producer(&cluster);
+    send(&producer, numbered("first", 40));
+    let seen: Arc<Mutex<BTreeMap<i32, Vec<i64>>>> = Arc::default();
+    let start = || {
+        let seen = Arc::clone(&seen);
+        let listener = move |messages: &[ReceivedMessage]| {
+            std::thread::sleep(Duration::from_millis(20));
+            let message = &messages[0];
+            let mut seen = seen.lock().unwrap();
+            let offsets = seen.entry(message.queue_id).or_default();
+            offsets.push(message.queue_offset);
+            ConsumeStatus::Success
+        };
+        PushConsumer::start_orderly(options(&cluster), all(), listener).unwrap()
+    };
+    let share = |member: &PushConsumer| {
+        let queues = member.queues().into_iter();
+        queues.filter(|queue| queue.topic == TOPIC).count()
+    };
+    let first = start();
+    await_true(|| share(&first) == 4, || format!("{:?}", first.queues()));
+    let second = start();
+    await_true(
+        || {
+            // More than a member takes meanwhile.
+            send(&producer, numbered("more", 20));
+            share(&first) == 2 && share(&second) == 2
+        },
+        || format!("{:?} {:?}", first.queues(), second.queues()),
+    );
+    first.close(LONG).unwrap();
+    second.close(LONG).unwrap();
+    for (queue, offsets) in &*seen.lock().unwrap() {
+        let in_order = offsets.iter().copied().eq(0..offsets.len() as i64);
+        assert!(in_order, "{queue}: {offsets:?}");
+    }
+}
+
+#[test]
 fn every_member_has_a_broadcast() {
     let cluster = cluster(1);
     let producer = producer(&cluster);

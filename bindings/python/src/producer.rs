@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use rmq_core::embed::{
     self, Error, Producer, SendOptions, Target, TransactionState as State, producer_options,
 };
@@ -225,6 +226,22 @@ impl NativeProducer {
             Ok(Py::new(py, reply)?.into_any())
         };
         job::run(py, ticket, work, convert)
+    }
+
+    /// Takes back a message that waits for its time.
+    #[pyo3(signature = (topic, recall_handle, ticket=None))]
+    fn recall(
+        &self,
+        py: Python<'_>,
+        topic: String,
+        recall_handle: String,
+        ticket: Option<&Ticket>,
+    ) -> PyResult<Py<PyAny>> {
+        let producer = Arc::clone(&self.inner);
+        let work = move || producer.recall(&topic, &recall_handle);
+        job::run(py, ticket, work, |py, msg_id: String| {
+            Ok(PyString::new(py, &msg_id).into_any().unbind())
+        })
     }
 
     /// The queues that a topic's messages can be sent to.

@@ -26,7 +26,11 @@ def bounded() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[rmq.testing.Cluster]:
     """One cluster for all tests of the process that only need topics of their own."""
-    config = {"transactionCheckInterval": 100, "transactionTimeOut": 200}
+    config = {
+        "transactionCheckInterval": 100,
+        "transactionTimeOut": 200,
+        "recallMessageEnable": True,
+    }
     with rmq.testing.Cluster(config=config, manual_clock=True) as cluster:
         yield cluster
 

@@ -1,5 +1,6 @@
 """Sending."""
 
+import asyncio
 import gc
 import pickle
 import threading
@@ -247,6 +248,24 @@ def test_request_without_an_answer(producer: rmq.Producer, topic: str) -> None:
         producer.request(rmq.Message(topic, b"anybody?"), timeout=0.2)
     with pytest.raises(rmq.Timeout):
         producer.request_async(rmq.Message(topic, b"x"), timeout=0.2).result(10)
+
+
+def test_a_timed_message_is_taken_back(
+    shared: rmq.testing.Cluster, producer: rmq.Producer, topic: str
+) -> None:
+    sent = producer.send(rmq.Message(topic, b"later", delay=3600.0))
+    assert sent.recall_handle is not None
+    assert producer.recall(topic, sent.recall_handle) == sent.msg_id
+    with pytest.raises(rmq.InvalidError):
+        producer.recall(topic, "nonsense")
+
+    async def main() -> None:
+        async with rmq.aio.Producer("g", shared.namesrv) as asynchronous:
+            sent = await asynchronous.send(rmq.Message(topic, b"later", delay=3600.0))
+            assert sent.recall_handle is not None
+            assert await asynchronous.recall(topic, sent.recall_handle) == sent.msg_id
+
+    asyncio.run(main())
 
 
 def test_a_topic_that_is_not_made() -> None:

@@ -213,6 +213,17 @@ class Producer(_SyncHandle, Handle["_rmq.NativeProducer"]):
         native = self._native
         return _dispatch.begin(lambda ticket: native.request(message, timeout, ticket))
 
+    def recall(self, topic: str, recall_handle: str) -> str:
+        """Takes back a timed message that is not delivered yet; its unique id.
+
+        `recall_handle` is that of its `SendResult`. What is due meanwhile may still come.
+
+        Raises:
+            InvalidError: This is no handle of a message of this topic.
+            BrokerError: The broker does not recall, or the time is over.
+        """
+        return cast(str, self._native.recall(topic, recall_handle))
+
     def queues(self, topic: str) -> list[MessageQueue]:
         """The queues that a topic's messages can be sent to."""
         return cast(list[MessageQueue], self._native.queues(topic))

@@ -400,6 +400,8 @@ class NativeProducer:
         """Tells the broker how a transaction ended."""
     def request(self, message: Message, timeout: float, ticket: Ticket | None = None) -> Any:
         """Sends a message and waits for the one that its consumer answers with."""
+    def recall(self, topic: str, recall_handle: str, ticket: Ticket | None = None) -> Any:
+        """Takes back a message that waits for its time."""
     def queues(self, topic: str, ticket: Ticket | None = None) -> Any:
         """The queues that a topic's messages can be sent to."""
     def flush(self, timeout: float, ticket: Ticket | None = None) -> Any:

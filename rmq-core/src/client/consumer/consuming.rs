@@ -265,6 +265,10 @@ impl Core {
             queue.consuming.store(false, Ordering::SeqCst);
             return;
         }
+        if queue.leaving.load(Ordering::SeqCst) {
+            queue.consuming.store(false, Ordering::SeqCst);
+            return self.rebalance_soon(Duration::ZERO);
+        }
         let locked = !self.is_locking() || queue.is_locked(self.instance.runtime.now());
         if self.suspended.load(Ordering::SeqCst) || !locked {
             drop(running);

@@ -83,6 +83,8 @@ pub(crate) struct Assigned {
     pub(crate) paused: AtomicBool,
     /// In order: somebody works on it, or is about to.
     pub(crate) consuming: AtomicBool,
+    /// In order: another member is to have it, so whoever works on it begins nothing new.
+    pub(crate) leaving: AtomicBool,
     /// In order: until when the broker's lock is used.
     pub(crate) locked_until: Mutex<Duration>,
     /// The broker of the name that is pulled from.
@@ -99,6 +101,7 @@ impl Assigned {
             dropped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             consuming: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             locked_until: Mutex::new(Duration::ZERO),
             broker_id: AtomicI64::new(0),
             committed: Mutex::new(None),

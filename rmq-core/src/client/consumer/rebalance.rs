@@ -140,7 +140,13 @@ impl Core {
                 complete &= self.release(&queue);
             }
         }
-        let have: BTreeSet<MessageQueue> = self.queues.lock().keys().cloned().collect();
+        let kept = self.assigned();
+        for queue in kept.iter().filter(|queue| share.contains(&queue.queue)) {
+            if queue.leaving.swap(false, Ordering::SeqCst) {
+                self.dispatch(queue);
+            }
+        }
+        let have: BTreeSet<&MessageQueue> = kept.iter().map(|queue| &queue.queue).collect();
         let new: Vec<_> = share
             .iter()
             .filter(|queue| !have.contains(queue))
@@ -180,6 +186,7 @@ impl Core {
     pub(crate) fn release(&self, queue: &Arc<Assigned>) -> bool {
         if self.is_locking() {
             // Nobody else may begin while the listener works on it here.
+            queue.leaving.store(true, Ordering::SeqCst);
             if queue.consuming.swap(true, Ordering::SeqCst) {
                 return false;
             }

@@ -174,6 +174,12 @@ class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
         reply = await _hub.begin(lambda ticket: native.request(message, timeout, ticket))
         return cast(ReceivedMessage, reply)
 
+    async def recall(self, topic: str, recall_handle: str) -> str:
+        """Takes back a timed message that is not delivered yet; its unique id."""
+        native = self._native
+        recalled = await _hub.begin(lambda ticket: native.recall(topic, recall_handle, ticket))
+        return cast(str, recalled)
+
     async def queues(self, topic: str) -> list[MessageQueue]:
         """The queues that a topic's messages can be sent to."""
         native = self._native
