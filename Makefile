@@ -3,6 +3,7 @@
 # make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
 # make install     the C library, its headers, rmq.pc and the CMake package below PREFIX
 # make wheel       the Python package, below target/wheels
+# make node-versions  the tests of the Node package on Node 18 and 22, which npm brings
 # make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
 # make bless       rewrites the generated files: include/rmq.h, native.d.ts, tables of docs/
 # make fuzz-smoke  a minute for each fuzz target
@@ -25,7 +26,7 @@ SKIPPED := $(TARGET)/skipped
 
 STEPS := fmt lint deny rust python node interop
 
-.PHONY: help demo test $(STEPS) wheel dist install bench bless fuzz-smoke clean
+.PHONY: help demo test $(STEPS) wheel node-versions dist install bench bless fuzz-smoke clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -91,6 +92,16 @@ bindings/node/node_modules/.package-lock.json: bindings/node/package.json
 node: bindings/node/node_modules/.package-lock.json
 	cd bindings/node && node build.mjs
 	cd bindings/node && npm test
+
+# The same tests on the other versions that the package is for, which npm brings; needs a network.
+node-versions: bindings/node/node_modules/.package-lock.json
+	cd bindings/node && node build.mjs
+	platform=$$(node -p 'process.platform + "-" + process.arch'); \
+	for version in 18 22; do \
+		npm install --no-audit --no-fund --no-save --prefix $(TARGET)/node-$$version \
+			node-$$platform@$$version; \
+		$(TARGET)/node-$$version/node_modules/node-$$platform/bin/node bindings/node/test/run.mjs; \
+	done
 
 interop:
 	@for tool in java mvn go; do \

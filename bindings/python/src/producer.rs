@@ -39,14 +39,14 @@ fn options(
     Ok(SendOptions { target, timeout })
 }
 
-/// Waits with `send`, which asks its argument now and then whether to go on. A signal's handler
+/// Waits with `call`, which asks its argument now and then whether to go on. A signal's handler
 /// that raises ends the wait, and what it raised is raised.
-fn interruptible(
+fn interruptible<T: Send>(
     py: Python<'_>,
-    send: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<embed::SendResult, Error> + Send,
-) -> PyResult<Py<PyAny>> {
+    call: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<T, Error> + Send,
+) -> PyResult<T> {
     let _waiting = job::Waiting::begin()?;
-    let (sent, raised) = py.detach(|| {
+    let (done, raised) = py.detach(|| {
         let mut raised = None;
         let mut go_on = || match Python::attach(|py| py.check_signals()) {
             Ok(()) => true,
@@ -55,13 +55,17 @@ fn interruptible(
                 false
             }
         };
-        let sent = send(&mut go_on);
-        (sent, raised)
+        let done = call(&mut go_on);
+        (done, raised)
     });
     match raised {
         Some(raised) => Err(raised),
-        None => send_result::object(py, errors::told(py, sent)?),
+        None => errors::told(py, done),
     }
+}
+
+fn received(py: Python<'_>, message: embed::ReceivedMessage) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, ReceivedMessage::from(message))?.into_any())
 }
 
 impl NativeProducer {
@@ -73,9 +77,10 @@ impl NativeProducer {
         ticket: Option<&Ticket>,
     ) -> PyResult<Py<PyAny>> {
         let Some(ticket) = ticket else {
-            return interruptible(py, |go_on| {
+            let sent = interruptible(py, |go_on| {
                 self.inner.send_while(message, options, job::SLICE, go_on)
             });
+            return send_result::object(py, sent?);
         };
         let sink = ticket.sink();
         let done = move |sent| sink(outcome(sent, send_result::object));
@@ -161,10 +166,11 @@ impl NativeProducer {
             timeout: arguments::optional_duration(timeout)?,
         };
         let Some(ticket) = ticket else {
-            return interruptible(py, |go_on| {
+            let sent = interruptible(py, |go_on| {
                 let producer = &self.inner;
                 producer.send_batch_while(messages, options, job::SLICE, go_on)
             });
+            return send_result::object(py, sent?);
         };
         let sink = ticket.sink();
         let done = move |sent| sink(outcome(sent, send_result::object));
@@ -218,14 +224,19 @@ impl NativeProducer {
         timeout: f64,
         ticket: Option<&Ticket>,
     ) -> PyResult<Py<PyAny>> {
-        let (producer, message) = (Arc::clone(&self.inner), message.inner.clone());
+        let (producer, message) = (&self.inner, message.inner.clone());
         let timeout = arguments::duration(timeout)?;
-        let work = move || producer.request(message, timeout);
-        let convert = |py: Python<'_>, reply| {
-            let reply = ReceivedMessage::from(reply);
-            Ok(Py::new(py, reply)?.into_any())
+        let Some(ticket) = ticket else {
+            let reply = interruptible(py, |go_on| {
+                producer.request_while(message, timeout, job::SLICE, go_on)
+            });
+            return received(py, reply?);
         };
-        job::run(py, ticket, work, convert)
+        let sink = ticket.sink();
+        let done = move |reply| sink(outcome(reply, received));
+        let begun = py.detach(|| producer.request_async(message, timeout, done));
+        errors::told(py, begun)?;
+        Ok(py.None())
     }
 
     /// Takes back a message that waits for its time.

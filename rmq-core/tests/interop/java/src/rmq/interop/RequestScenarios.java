@@ -53,15 +53,42 @@ final class RequestScenarios {
         consumer.start();
     }
 
+    /**
+     * Waits until the brokers know the producer: a client gives a heartbeat up while it sends
+     * another one, and a producer that has just begun is told of with the next, 30 s later.
+     */
+    private static void awaitReplies(DefaultMQProducer producer, String topic,
+        ConcurrentLinkedQueue<String> problems) throws Exception {
+        Check.eventually(60, "a reply to the first request", () -> {
+            for (int i = 0; i < 4; i++) {
+                try {
+                    producer.request(message(topic, "first"), 2000);
+                } catch (RequestTimeoutException late) {
+                    return false;
+                }
+            }
+            return true;
+        });
+        problems.clear();
+    }
+
     private static void reply(Scope scope) throws Exception {
         String topic = scope.topic(2);
         ConcurrentLinkedQueue<String> problems = new ConcurrentLinkedQueue<>();
         startEcho(scope, topic, problems);
         DefaultMQProducer first = scope.producer();
         DefaultMQProducer second = scope.producer();
+        awaitReplies(first, topic, problems);
+        awaitReplies(second, topic, problems);
         for (int i = 0; i < 20; i++) {
             DefaultMQProducer producer = i % 2 == 0 ? first : second;
-            Message answer = producer.request(message(topic, "q" + i), 10_000);
+            Message answer;
+            try {
+                answer = producer.request(message(topic, "q" + i), 10_000);
+            } catch (RequestTimeoutException late) {
+                throw new AssertionError(String.format("no reply to request %d; repliers' errors: %s",
+                    i, problems), late);
+            }
             Check.same("echo q" + i, new String(answer.getBody()), "reply");
             Check.same("reply", answer.getProperty("MSG_TYPE"), "type of the reply");
             Check.that(answer.getProperty("PUSH_REPLY_TIME") != null, "no time of the push");
@@ -74,6 +101,7 @@ final class RequestScenarios {
         ConcurrentLinkedQueue<String> problems = new ConcurrentLinkedQueue<>();
         startEcho(scope, topic, problems);
         DefaultMQProducer producer = scope.producer();
+        awaitReplies(producer, topic, problems);
         List<CompletableFuture<String>> answers = new ArrayList<>();
         for (int i = 0; i < 50; i++) {
             CompletableFuture<String> answer = new CompletableFuture<>();
