@@ -202,19 +202,20 @@ impl Instance {
     /// The route of a topic: at once if it is known, else when a nameserver has answered. `done`
     /// runs on this thread or on the event loop and must not block.
     pub(crate) fn route(self: &Arc<Self>, topic: &str, done: RouteDone) {
-        let known = self.routes.lock().get(topic, self.runtime.now());
-        if let Some(route) = known {
-            return done(Ok(route));
-        }
-        let first = {
+        {
             let mut waiting = self.waiting.lock();
-            let waiting = waiting.entry(topic.to_owned()).or_default();
-            waiting.push(done);
-            waiting.len() == 1
-        };
-        if first {
-            Lookup::begin(self, topic);
+            // Behind those that wait, also when the route has just come: sends keep their order.
+            if let Some(waiting) = waiting.get_mut(topic) {
+                return waiting.push(done);
+            }
+            let known = self.routes.lock().get(topic, self.runtime.now());
+            if let Some(route) = known {
+                drop(waiting);
+                return done(Ok(route));
+            }
+            waiting.insert(topic.to_owned(), vec![done]);
         }
+        Lookup::begin(self, topic);
     }
 
     /// The route of a topic; waits for a nameserver if it is not known.
@@ -269,14 +270,27 @@ impl Instance {
                 Err(error)
             }
         };
-        let waiting = self.waiting.lock().remove(topic).unwrap_or_default();
-        for done in waiting {
-            done(match &outcome {
-                Ok(Some(route)) => Ok(Arc::clone(route)),
-                Ok(None) => Err(Error::new(ErrorKind::NotFound, "get route", topic)),
-                Err(error) => Err(Error::new(error.kind(), error.op(), error.context())),
-            });
+        while let Some(waiting) = self.take_waiting(topic) {
+            for done in waiting {
+                done(match &outcome {
+                    Ok(Some(route)) => Ok(Arc::clone(route)),
+                    Ok(None) => Err(Error::new(ErrorKind::NotFound, "get route", topic)),
+                    Err(error) => Err(Error::new(error.kind(), error.op(), error.context())),
+                });
+            }
         }
+    }
+
+    /// Who waits for a route; those that come before they are told wait too. None when nobody does,
+    /// and then nobody waits any more.
+    fn take_waiting(&self, topic: &str) -> Option<Vec<RouteDone>> {
+        let mut waiting = self.waiting.lock();
+        let taken = std::mem::take(waiting.get_mut(topic)?);
+        if taken.is_empty() {
+            waiting.remove(topic);
+            return None;
+        }
+        Some(taken)
     }
 
     /// Tells every broker that this client lives.
