@@ -86,8 +86,8 @@ final class RequestScenarios {
             try {
                 answer = producer.request(message(topic, "q" + i), 10_000);
             } catch (RequestTimeoutException late) {
-                throw new AssertionError(
-                    String.format("no reply to request %d; repliers' errors: %s", i, problems), late);
+                String why = String.format("no reply to %d; of the repliers: %s", i, problems);
+                throw new AssertionError(why, late);
             }
             Check.same("echo q" + i, new String(answer.getBody()), "reply");
             Check.same("reply", answer.getProperty("MSG_TYPE"), "type of the reply");
