@@ -116,6 +116,13 @@ fn await_true(mut is_so: impl FnMut() -> bool, shown: impl Fn() -> String) {
     }
 }
 
+/// The queues of the topic that the member has.
+fn queues_of(member: &PushConsumer) -> Vec<MessageQueue> {
+    let mut queues = member.queues();
+    queues.retain(|queue| queue.topic == TOPIC);
+    queues
+}
+
 fn kind(outcome: Result<impl std::fmt::Debug>) -> ErrorKind {
     outcome.unwrap_err().kind()
 }
@@ -238,18 +245,17 @@ fn members_share_queues_and_take_each_others_over() {
     let seen = Seen::default();
     let start = || PushConsumer::start(options(&cluster), all(), seen.listener()).unwrap();
     let members = [start(), start(), start()];
-    let of = |member: &PushConsumer| {
-        let queues = member.queues().into_iter();
-        queues
-            .filter(|queue| queue.topic == TOPIC)
-            .collect::<Vec<MessageQueue>>()
+    let shown = || format!("{:?}", members.iter().map(queues_of).collect::<Vec<_>>());
+    let shares = || {
+        members
+            .iter()
+            .map(|m| queues_of(m).len())
+            .collect::<Vec<_>>()
     };
-    let shown = || format!("{:?}", members.iter().map(of).collect::<Vec<_>>());
-    let shares = || members.iter().map(|m| of(m).len()).collect::<Vec<_>>();
     let is_fair = || {
         let mut shares = shares();
         shares.sort_unstable();
-        let distinct: BTreeSet<_> = members.iter().flat_map(of).collect();
+        let distinct: BTreeSet<_> = members.iter().flat_map(queues_of).collect();
         shares == [2, 3, 3] && distinct.len() == 8
     };
     await_true(is_fair, shown);
@@ -342,12 +348,9 @@ fn queues_in_order_that_are_never_idle_are_divided_too() {
         };
         PushConsumer::start_orderly(options(&cluster), all(), listener).unwrap()
     };
-    let share = |member: &PushConsumer| {
-        let queues = member.queues().into_iter();
-        queues.filter(|queue| queue.topic == TOPIC).count()
-    };
+    let share = |member| queues_of(member).len();
     let first = start();
-    await_true(|| share(&first) == 4, || format!("{:?}", first.queues()));
+    await_queues(&first, 4);
     let second = start();
     await_true(
         || {
@@ -688,8 +691,27 @@ fn ask(cluster: &Cluster, request: Command) -> Command {
 }
 
 fn await_queues(consumer: &PushConsumer, count: usize) {
-    let queues = || consumer.queues().into_iter().filter(|q| q.topic == TOPIC);
-    await_true(|| queues().count() == count, || "queues miss".to_owned());
+    let queues = || queues_of(consumer);
+    await_true(|| queues().len() == count, || format!("{:?}", queues()));
+}
+
+/// Has the consumer be given a message by an operator; what it answers.
+fn consume_directly(
+    cluster: &Cluster,
+    consumer: &PushConsumer,
+    offset_msg_id: &str,
+) -> ConsumeDirectlyResult {
+    let header = ConsumeMessageDirectlyRequest {
+        consumer_group: GROUP.to_owned(),
+        client_id: Some(consumer.client_id().to_owned()),
+        msg_id: Some(offset_msg_id.to_owned()),
+        broker_name: Some("broker-a".to_owned()),
+        topic: None,
+        topic_sys_flag: None,
+        group_sys_flag: None,
+    };
+    let request = Command::request(RequestCode::CONSUME_MESSAGE_DIRECTLY, &header);
+    ConsumeDirectlyResult::decode(&ask(cluster, request).body).unwrap()
 }
 
 #[test]
@@ -719,17 +741,7 @@ fn operators_see_and_move_a_consumer() {
     );
     assert!(info.subscriptions.iter().any(|data| data.topic == TOPIC));
 
-    let header = ConsumeMessageDirectlyRequest {
-        consumer_group: GROUP.to_owned(),
-        client_id: Some(consumer.client_id().to_owned()),
-        msg_id: Some(sent.offset_msg_id),
-        broker_name: Some("broker-a".to_owned()),
-        topic: None,
-        topic_sys_flag: None,
-        group_sys_flag: None,
-    };
-    let request = Command::request(RequestCode::CONSUME_MESSAGE_DIRECTLY, &header);
-    let result = ConsumeDirectlyResult::decode(&ask(&cluster, request).body).unwrap();
+    let result = consume_directly(&cluster, &consumer, &sent.offset_msg_id);
     assert_eq!(result.consume_result, "CR_SUCCESS");
     assert_eq!(seen.list(), ["a", "a"]);
 
@@ -775,17 +787,7 @@ fn an_operator_is_told_of_a_listener_that_panics() {
     let sent = producer.send(Message::new(TOPIC, "a")).unwrap();
     let listener = |_: &[ReceivedMessage]| panic!("on purpose");
     let consumer = PushConsumer::start(options(&cluster), all(), listener).unwrap();
-    let header = ConsumeMessageDirectlyRequest {
-        consumer_group: GROUP.to_owned(),
-        client_id: Some(consumer.client_id().to_owned()),
-        msg_id: Some(sent.offset_msg_id),
-        broker_name: Some("broker-a".to_owned()),
-        topic: None,
-        topic_sys_flag: None,
-        group_sys_flag: None,
-    };
-    let request = Command::request(RequestCode::CONSUME_MESSAGE_DIRECTLY, &header);
-    let result = ConsumeDirectlyResult::decode(&ask(&cluster, request).body).unwrap();
+    let result = consume_directly(&cluster, &consumer, &sent.offset_msg_id);
     assert_eq!(result.consume_result, "CR_THROW_EXCEPTION");
     assert!(result.remark.is_some());
 }
