@@ -8,7 +8,7 @@ use crate::status::{
     RMQ_E_CLOSED, RMQ_E_FORKED, RMQ_E_HANDLE, RMQ_E_INTERNAL, RMQ_E_INVALID, RMQ_E_LIMIT, of_kind,
     rmq_status,
 };
-use rmq_core::embed::{Error, ErrorKind};
+use rmq_core::embed::Error;
 
 /// What went wrong. It does not change, so every thread may read it; who got it frees it.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -65,10 +65,7 @@ impl From<Error> for Fault {
         let kind = error.kind();
         Self {
             status: of_kind(kind),
-            broker_code: match kind {
-                ErrorKind::Remote(code) => code,
-                _ => -1,
-            },
+            broker_code: kind.broker_code().unwrap_or(-1),
             message: c_text(error.to_string()),
             retriable: kind.retriable(),
             fatal: kind.fatal(),

@@ -108,3 +108,34 @@ fn name_of(status: rmq_status) -> &'static CStr {
 pub extern "C" fn rmq_status_name(status: rmq_status) -> *const c_char {
     guard(c"unknown".as_ptr(), || name_of(status).as_ptr())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_have_the_names_of_their_kinds() {
+        use ErrorKind as K;
+        for kind in [
+            K::Io,
+            K::DiskFull,
+            K::ReadOnly,
+            K::Corrupt,
+            K::Limit,
+            K::Invalid,
+            K::NotFound,
+            K::AddressInUse,
+            K::Permission,
+            K::Locked,
+            K::Unreachable,
+            K::Timeout,
+            K::Busy,
+            K::Closed,
+            K::Forked,
+            K::Remote(1),
+            K::Internal,
+        ] {
+            assert_eq!(name_of(of_kind(kind)).to_str(), Ok(kind.name()));
+        }
+    }
+}

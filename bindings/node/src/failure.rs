@@ -39,38 +39,12 @@ impl From<Error> for Failure {
             source = cause.source();
         }
         Self {
-            code: code(kind).to_owned(),
+            code: kind.name().to_owned(),
             message: error.to_string(),
-            broker_code: match kind {
-                ErrorKind::Remote(code) => Some(code),
-                _ => None,
-            },
+            broker_code: kind.broker_code(),
             retriable: kind.retriable(),
             fatal: kind.fatal(),
             causes,
         }
-    }
-}
-
-/// The names are those of the C library.
-fn code(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Io => "RMQ_E_IO",
-        ErrorKind::DiskFull => "RMQ_E_DISK_FULL",
-        ErrorKind::ReadOnly => "RMQ_E_READ_ONLY",
-        ErrorKind::Corrupt => "RMQ_E_CORRUPT",
-        ErrorKind::Limit => "RMQ_E_LIMIT",
-        ErrorKind::Invalid => "RMQ_E_INVALID",
-        ErrorKind::NotFound => "RMQ_E_NOT_FOUND",
-        ErrorKind::AddressInUse => "RMQ_E_ADDRESS_IN_USE",
-        ErrorKind::Permission => "RMQ_E_PERMISSION",
-        ErrorKind::Locked => "RMQ_E_LOCKED",
-        ErrorKind::Unreachable => "RMQ_E_UNREACHABLE",
-        ErrorKind::Timeout => "RMQ_E_TIMEOUT",
-        ErrorKind::Busy => "RMQ_E_BUSY",
-        ErrorKind::Closed => "RMQ_E_CLOSED",
-        ErrorKind::Forked => "RMQ_E_FORKED",
-        ErrorKind::Remote(_) => "RMQ_E_BROKER",
-        _ => "RMQ_E_INTERNAL",
     }
 }

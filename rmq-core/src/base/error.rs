@@ -45,6 +45,39 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The name that the C library and the packages for other languages give it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Io => "RMQ_E_IO",
+            Self::DiskFull => "RMQ_E_DISK_FULL",
+            Self::ReadOnly => "RMQ_E_READ_ONLY",
+            Self::Corrupt => "RMQ_E_CORRUPT",
+            Self::Limit => "RMQ_E_LIMIT",
+            Self::Invalid => "RMQ_E_INVALID",
+            Self::NotFound => "RMQ_E_NOT_FOUND",
+            Self::AddressInUse => "RMQ_E_ADDRESS_IN_USE",
+            Self::Permission => "RMQ_E_PERMISSION",
+            Self::Locked => "RMQ_E_LOCKED",
+            Self::Unreachable => "RMQ_E_UNREACHABLE",
+            Self::Timeout => "RMQ_E_TIMEOUT",
+            Self::Busy => "RMQ_E_BUSY",
+            Self::Closed => "RMQ_E_CLOSED",
+            Self::Forked => "RMQ_E_FORKED",
+            Self::Remote(_) => "RMQ_E_BROKER",
+            Self::Internal => "RMQ_E_INTERNAL",
+        }
+    }
+
+    /// The response code of a peer that refused.
+    #[must_use]
+    pub fn broker_code(self) -> Option<i32> {
+        match self {
+            Self::Remote(code) => Some(code),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later without anything being changed.
     #[must_use]
     pub fn retriable(self) -> bool {
