@@ -178,7 +178,12 @@ def mqshutdown(arguments: list[str] | None = None) -> int:
     gone = True
     for pid in running:
         _say(f"The {command}({pid}) is running...")
-        os.kill(pid, signal.SIGTERM)
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except OSError as error:
+            print(f"mqshutdown: {command}({pid}): {error}", file=sys.stderr)
+            gone = False
+            continue
         _say(f"Send shutdown request to {command}({pid}) OK")
         until = time.monotonic() + _PATIENCE_S
         while _is_alive(pid) and time.monotonic() < until:
