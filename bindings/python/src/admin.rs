@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use rmq_core::embed::{
     Admin, Error, SubscriptionGroupConfig, TopicConfig, admin_invoke, admin_options,
@@ -24,10 +23,6 @@ pub(crate) struct NativeAdmin {
 
 /// Broker name, broker id and address of each broker of a cluster.
 type Brokers = BTreeMap<String, Vec<(String, i64, String)>>;
-
-fn object<T: for<'py> IntoPyObject<'py>>(py: Python<'_>, value: T) -> PyResult<Py<PyAny>> {
-    value.into_py_any(py)
-}
 
 fn clusters(admin: &Admin) -> Result<Brokers, Error> {
     let info = admin.cluster()?;
@@ -64,7 +59,7 @@ impl NativeAdmin {
     #[pyo3(signature = (ticket=None))]
     fn clusters(&self, py: Python<'_>, ticket: Option<&Ticket>) -> PyResult<Py<PyAny>> {
         let admin = Arc::clone(&self.inner);
-        job::run(py, ticket, move || clusters(&admin), object)
+        job::run(py, ticket, move || clusters(&admin), job::object)
     }
 
     /// The names of all topics.
@@ -72,7 +67,7 @@ impl NativeAdmin {
     fn topics(&self, py: Python<'_>, ticket: Option<&Ticket>) -> PyResult<Py<PyAny>> {
         let admin = Arc::clone(&self.inner);
         let work = move || Ok(admin.topics()?.into_iter().collect::<Vec<String>>());
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
     /// Of each broker that has a topic: its name, queues to read and to write, permission.
@@ -87,7 +82,7 @@ impl NativeAdmin {
             });
             Ok(told.collect::<Vec<(String, i32, i32, i32)>>())
         };
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
     /// Creates or changes a topic.
@@ -186,7 +181,7 @@ impl NativeAdmin {
                 .map(|(queue, of)| (MessageQueue::from(queue), of.min_offset, of.max_offset));
             Ok(told.collect::<Vec<(MessageQueue, i64, i64)>>())
         };
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
     /// Of every queue of a topic: the broker's offset and the group's.
@@ -210,7 +205,7 @@ impl NativeAdmin {
             });
             Ok(told.collect::<Vec<(MessageQueue, i64, i64)>>())
         };
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
     /// Has a connected group go on at a time.
@@ -231,7 +226,7 @@ impl NativeAdmin {
                 .map(|(queue, offset)| (queue.into(), offset));
             Ok(told.collect::<Vec<(MessageQueue, i64)>>())
         };
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
     /// The message that is stored at a place.
@@ -244,10 +239,7 @@ impl NativeAdmin {
     ) -> PyResult<Py<PyAny>> {
         let admin = Arc::clone(&self.inner);
         let work = move || admin.message_at(&offset_msg_id);
-        let convert = |py: Python<'_>, message| {
-            Ok(Py::new(py, received::ReceivedMessage::from(message))?.into_any())
-        };
-        job::run(py, ticket, work, convert)
+        job::run(py, ticket, work, received::object)
     }
 
     /// The messages of a topic with a key, or, without `max`, with a unique id.
@@ -279,11 +271,18 @@ impl NativeAdmin {
     ) -> PyResult<Py<PyAny>> {
         let admin = Arc::clone(&self.inner);
         let work = move || admin_invoke(&admin, &command, &arguments);
-        job::run(py, ticket, work, object)
+        job::run(py, ticket, work, job::object)
     }
 
-    /// Ends its connections.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.inner.close());
+    /// Ends its connections. That waits for nothing; `timeout` is there as everywhere.
+    #[pyo3(signature = (timeout, ticket=None))]
+    fn close(&self, py: Python<'_>, timeout: f64, ticket: Option<&Ticket>) -> PyResult<Py<PyAny>> {
+        arguments::duration(timeout)?;
+        let admin = Arc::clone(&self.inner);
+        let work = move || {
+            admin.close();
+            Ok(())
+        };
+        job::run(py, ticket, work, job::nothing)
     }
 }

@@ -95,13 +95,13 @@ impl NativeCluster {
         };
         let convert = |py: Python<'_>, inner| {
             let inner = Arc::new(inner);
-            Ok(Py::new(py, Self { inner })?.into_any())
+            job::object(py, Self { inner })
         };
         job::run(py, ticket, move || Cluster::start(options), convert)
     }
 
-    /// What may take time, by its name: "close", "reset", "await_ready", "await_replicated"; of a
-    /// member: "kill", "close_member", "start_member", "restart", "wipe".
+    /// What may take time, by its name: "reset", "await_ready", "await_replicated"; of a member:
+    /// "kill", "close_member", "start_member", "restart", "wipe".
     #[pyo3(signature = (what, timeout, member=String::new(), ticket=None))]
     fn act(
         &self,
@@ -113,7 +113,6 @@ impl NativeCluster {
     ) -> PyResult<Py<PyAny>> {
         type Act = fn(&Cluster, String, std::time::Duration) -> rmq_core::embed::Result<()>;
         let act: Act = match what {
-            "close" => |cluster, _, timeout| cluster.close(timeout),
             "reset" => |cluster, _, _| cluster.reset(),
             "await_ready" => |cluster, _, timeout| cluster.await_ready(timeout),
             "await_replicated" => |cluster, _, timeout| cluster.await_replicated(timeout),
@@ -127,6 +126,13 @@ impl NativeCluster {
         let (inner, timeout) = (Arc::clone(&self.inner), arguments::duration(timeout)?);
         let work = move || act(&inner, member, timeout);
         job::run(py, ticket, work, job::nothing)
+    }
+
+    /// Closes every member within `timeout` seconds.
+    #[pyo3(signature = (timeout, ticket=None))]
+    fn close(&self, py: Python<'_>, timeout: f64, ticket: Option<&Ticket>) -> PyResult<Py<PyAny>> {
+        let (inner, timeout) = (Arc::clone(&self.inner), arguments::duration(timeout)?);
+        job::run(py, ticket, move || inner.close(timeout), job::nothing)
     }
 
     /// The nameservers as clients take them.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rmq_core::embed::{Error, spawn_thread};
@@ -134,6 +135,14 @@ pub(crate) fn run<T: Send + 'static>(
         Some(done) => convert(py, errors::told(py, done)?),
         None => Ok(py.None()),
     }
+}
+
+/// For work whose answer is an object of Python's as it is.
+pub(crate) fn object<T: for<'py> IntoPyObject<'py>>(
+    py: Python<'_>,
+    value: T,
+) -> PyResult<Py<PyAny>> {
+    value.into_py_any(py)
 }
 
 /// For work that answers nothing.

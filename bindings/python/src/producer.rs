@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 use rmq_core::embed::{
     self, Error, Producer, SendOptions, Target, TransactionState as State, producer_options,
 };
@@ -14,7 +13,7 @@ use crate::errors;
 use crate::job;
 use crate::mailbox::{Completions, Ticket, outcome};
 use crate::message::{Message, MessageQueue};
-use crate::received::ReceivedMessage;
+use crate::received;
 use crate::send_result::{self, SendResult};
 use crate::transaction::{self, TransactionState};
 
@@ -62,10 +61,6 @@ fn interruptible<T: Send>(
         Some(raised) => Err(raised),
         None => errors::told(py, done),
     }
-}
-
-fn received(py: Python<'_>, message: embed::ReceivedMessage) -> PyResult<Py<PyAny>> {
-    Ok(Py::new(py, ReceivedMessage::from(message))?.into_any())
 }
 
 impl NativeProducer {
@@ -230,10 +225,10 @@ impl NativeProducer {
             let reply = interruptible(py, |go_on| {
                 producer.request_while(message, timeout, job::SLICE, go_on)
             });
-            return received(py, reply?);
+            return received::object(py, reply?);
         };
         let sink = ticket.sink();
-        let done = move |reply| sink(outcome(reply, received));
+        let done = move |reply| sink(outcome(reply, received::object));
         let begun = py.detach(|| producer.request_async(message, timeout, done));
         errors::told(py, begun)?;
         Ok(py.None())
@@ -250,9 +245,7 @@ impl NativeProducer {
     ) -> PyResult<Py<PyAny>> {
         let producer = Arc::clone(&self.inner);
         let work = move || producer.recall(&topic, &recall_handle);
-        job::run(py, ticket, work, |py, msg_id: String| {
-            Ok(PyString::new(py, &msg_id).into_any().unbind())
-        })
+        job::run(py, ticket, work, job::object)
     }
 
     /// The queues that a topic's messages can be sent to.
@@ -286,5 +279,5 @@ impl NativeProducer {
 /// Queues as a list of Python's.
 pub(crate) fn queues(py: Python<'_>, queues: Vec<embed::MessageQueue>) -> PyResult<Py<PyAny>> {
     let queues: Vec<MessageQueue> = queues.into_iter().map(MessageQueue::from).collect();
-    Ok(queues.into_pyobject(py)?.unbind())
+    job::object(py, queues)
 }

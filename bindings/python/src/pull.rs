@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rmq_core::embed::{self, PullConsumer, consumer_options};
@@ -25,10 +24,6 @@ pub(crate) struct NativePullConsumer {
 
 fn natives(queues: &[Py<MessageQueue>]) -> Vec<embed::MessageQueue> {
     queues.iter().map(|queue| queue.get().native()).collect()
-}
-
-fn number(py: Python<'_>, value: i64) -> PyResult<Py<PyAny>> {
-    value.into_py_any(py)
 }
 
 #[pymethods]
@@ -53,7 +48,7 @@ impl NativePullConsumer {
         };
         let convert = |py: Python<'_>, inner| {
             let inner = Arc::new(inner);
-            Ok(Py::new(py, Self { inner })?.into_any())
+            job::object(py, Self { inner })
         };
         job::run(py, ticket, work, convert)
     }
@@ -183,8 +178,8 @@ impl NativePullConsumer {
         ticket: Option<&Ticket>,
     ) -> PyResult<Py<PyAny>> {
         let (consumer, queue) = (Arc::clone(&self.inner), queue.native());
-        let convert = |py: Python<'_>, offset: Option<i64>| offset.into_py_any(py);
-        job::run(py, ticket, move || consumer.committed(&queue), convert)
+        let work = move || consumer.committed(&queue);
+        job::run(py, ticket, work, job::object)
     }
 
     /// The first offset of what was stored at a time or later.
@@ -198,7 +193,7 @@ impl NativePullConsumer {
     ) -> PyResult<Py<PyAny>> {
         let (consumer, queue) = (Arc::clone(&self.inner), queue.native());
         let work = move || consumer.offset_at(&queue, timestamp_ms);
-        job::run(py, ticket, work, number)
+        job::run(py, ticket, work, job::object)
     }
 
     /// Commits what was handed out.

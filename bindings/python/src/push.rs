@@ -55,8 +55,7 @@ impl NativePushConsumer {
         };
         let convert = |py: Python<'_>, (inner, deliveries)| {
             let inner = Arc::new(inner);
-            let consumer = Self { inner, deliveries };
-            Ok(Py::new(py, consumer)?.into_any())
+            job::object(py, Self { inner, deliveries })
         };
         job::run(py, ticket, work, convert)
     }

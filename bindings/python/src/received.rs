@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyMemoryView};
 use rmq_core::embed;
 
 use crate::errors;
+use crate::job;
 use crate::message::{self, Message};
 use crate::view;
 
@@ -168,11 +169,13 @@ impl ReceivedMessage {
     }
 }
 
+/// A message as an object of Python's.
+pub(crate) fn object(py: Python<'_>, message: embed::ReceivedMessage) -> PyResult<Py<PyAny>> {
+    job::object(py, ReceivedMessage::from(message))
+}
+
 /// Messages as a list of Python's.
 pub(crate) fn list(py: Python<'_>, messages: Vec<embed::ReceivedMessage>) -> PyResult<Py<PyAny>> {
     let messages = messages.into_iter().map(ReceivedMessage::from);
-    let objects: Vec<Py<ReceivedMessage>> = messages
-        .map(|message| Py::new(py, message))
-        .collect::<PyResult<_>>()?;
-    Ok(objects.into_pyobject(py)?.unbind())
+    job::object(py, messages.collect::<Vec<ReceivedMessage>>())
 }

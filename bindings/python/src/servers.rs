@@ -88,7 +88,7 @@ impl NativeNameServer {
         };
         let convert = |py: Python<'_>, inner| {
             let inner = Arc::new(inner);
-            Ok(Py::new(py, Self { inner })?.into_any())
+            job::object(py, Self { inner })
         };
         job::run(py, ticket, work, convert)
     }
@@ -170,7 +170,7 @@ impl NativeBroker {
         let work = move || start_broker(&keys, file.as_deref(), store, standalone);
         let convert = |py: Python<'_>, inner| {
             let inner = Arc::new(inner);
-            Ok(Py::new(py, Self { inner })?.into_any())
+            job::object(py, Self { inner })
         };
         job::run(py, ticket, work, convert)
     }

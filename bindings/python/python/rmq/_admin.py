@@ -8,9 +8,8 @@ from typing import Any, cast
 
 from rmq import _config, _rmq
 from rmq._config import ConfigValue
-from rmq._handles import Handle
+from rmq._handles import Handle, SyncHandle
 from rmq._rmq import MessageQueue, ReceivedMessage
-from rmq._servers import _SyncHandle
 
 PERM_READ = 4
 PERM_WRITE = 2
@@ -64,33 +63,8 @@ def brokers_of(told: dict[str, list[tuple[str, int, str]]]) -> list[BrokerInfo]:
     return [BrokerInfo(cluster, *broker) for cluster, brokers in told.items() for broker in brokers]
 
 
-def admin_keys(
-    namesrv: str | None,
-    timeout: float | None,
-    config: Mapping[str, ConfigValue] | None,
-    options: Mapping[str, ConfigValue],
-) -> dict[str, str]:
-    """The keys for the arguments of an admin client."""
-    keys = _config.keys(config, options)
-    if namesrv is not None:
-        keys["namesrvAddr"] = namesrv
-    if timeout is not None:
-        keys["mqClientApiTimeout"] = str(max(1, round(timeout * 1000)))
-    return keys
-
-
-class Admin(_SyncHandle, Handle["_rmq.NativeAdmin"]):
-    """Looks at a cluster and changes it. Every call asks anew. Any thread may use it.
-
-    Args:
-        namesrv: The nameservers: ``host:port``, several separated by ``;``.
-        timeout: How long one request to a server may take in seconds.
-        config: Keys that all of Apache's Java clients have, with their values.
-        **options: Any other key, in Python's spelling.
-
-    Calls raise `InvalidError` for names that no broker would take, `NotFoundError`,
-    `UnreachableError`, `Timeout`, and `BrokerError` when a server refused.
-    """
+class AdminView(Handle["_rmq.NativeAdmin"]):
+    """An admin client, before anything is asked."""
 
     _what = "admin client"
 
@@ -104,8 +78,30 @@ class Admin(_SyncHandle, Handle["_rmq.NativeAdmin"]):
         **options: ConfigValue,
     ) -> None:
         super().__init__()
-        keys = admin_keys(namesrv, timeout, config, options)
-        self._opened(_rmq.NativeAdmin.start(keys, _config.path_of(config_file)))
+        self._keys = _config.keys(config, options)
+        if namesrv is not None:
+            self._keys["namesrvAddr"] = namesrv
+        if timeout is not None:
+            self._keys["mqClientApiTimeout"] = str(max(1, round(timeout * 1000)))
+        self._file = _config.path_of(config_file)
+        self._prepared()
+
+    def _begin(self, ticket: _rmq.Ticket | None = None) -> _rmq.NativeAdmin:
+        return _rmq.NativeAdmin.start(self._keys, self._file)
+
+
+class Admin(SyncHandle["_rmq.NativeAdmin"], AdminView):
+    """Looks at a cluster and changes it. Every call asks anew. Any thread may use it.
+
+    Args:
+        namesrv: The nameservers: ``host:port``, several separated by ``;``.
+        timeout: How long one request to a server may take in seconds.
+        config: Keys that all of Apache's Java clients have, with their values.
+        **options: Any other key, in Python's spelling.
+
+    Calls raise `InvalidError` for names that no broker would take, `NotFoundError`,
+    `UnreachableError`, `Timeout`, and `BrokerError` when a server refused.
+    """
 
     def brokers(self) -> list[BrokerInfo]:
         """The brokers that are registered."""
@@ -199,11 +195,3 @@ class Admin(_SyncHandle, Handle["_rmq.NativeAdmin"]):
         """
         told = self._native.invoke(command, json.dumps(arguments or {}))
         return json.loads(told)
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Ends its connections. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            raw.close()
-
-    def _end(self) -> None:
-        self.close(self._patience)

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from rmq import _config, _errors, _rmq
 from rmq._config import ConfigValue
-from rmq._handles import RANK_CONSUMER, Handle
+from rmq._handles import RANK_CONSUMER, Handle, SyncHandle
 from rmq._rmq import Delivery, MessageQueue, ReceivedMessage
-from rmq._servers import _SyncHandle
 
 _FOREVER_S = 3600.0
 _BATCH_MAX = 32
@@ -79,6 +78,32 @@ class PushView(Handle["_rmq.NativePushConsumer"]):
     _what = "push consumer"
     _rank = RANK_CONSUMER
 
+    def __init__(
+        self,
+        group: str,
+        namesrv: str | None = None,
+        subscribe: Subscriptions = (),
+        *,
+        orderly: bool = False,
+        broadcast: bool = False,
+        start_from: StartFrom | None = None,
+        prefetch: int | None = None,
+        config: Mapping[str, ConfigValue] | None = None,
+        config_file: str | os.PathLike[str] | None = None,
+        **options: ConfigValue,
+    ) -> None:
+        super().__init__()
+        if broadcast:
+            options["message_model"] = "BROADCASTING"
+        self._keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
+        self._file = _config.path_of(config_file)
+        self._wanted, self._orderly = wanted_of(subscribe), orderly
+        self._prepared()
+
+    def _begin(self, ticket: _rmq.Ticket | None = None) -> Any:
+        start = _rmq.NativePushConsumer.start
+        return start(self._keys, self._file, self._wanted, self._orderly, ticket)
+
     @property
     def client_id(self) -> str:
         """The id that brokers know this consumer by."""
@@ -98,7 +123,7 @@ class PushView(Handle["_rmq.NativePushConsumer"]):
         self._native.resume()
 
 
-class PushConsumer(_SyncHandle, PushView):
+class PushConsumer(SyncHandle["_rmq.NativePushConsumer"], PushView):
     """Is given the messages of its subscriptions. Shares a group with others, Java's among them.
 
     Messages come as deliveries that are answered for one by one, on any thread. Either iterate::
@@ -129,28 +154,10 @@ class PushConsumer(_SyncHandle, PushView):
         ConfigError: An argument is not usable, or there is no subscription.
     """
 
-    def __init__(
-        self,
-        group: str,
-        namesrv: str | None = None,
-        subscribe: Subscriptions = (),
-        *,
-        orderly: bool = False,
-        broadcast: bool = False,
-        start_from: StartFrom | None = None,
-        prefetch: int | None = None,
-        config: Mapping[str, ConfigValue] | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **options: ConfigValue,
-    ) -> None:
-        super().__init__()
-        if broadcast:
-            options["message_model"] = "BROADCASTING"
-        keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
-        file = _config.path_of(config_file)
+    def _prepared(self) -> None:
         self._workers: set[int] = set()
         self._stopping = threading.Event()
-        self._opened(_rmq.NativePushConsumer.start(keys, file, wanted_of(subscribe), orderly))
+        super()._prepared()
 
     def subscribe(self, topic: str, expression: Expression = "*") -> None:
         """Takes a topic more, or another choice of one."""
@@ -244,9 +251,6 @@ class PushConsumer(_SyncHandle, PushView):
             return
         raw.close(timeout)
 
-    def _end(self) -> None:
-        self.close(self._patience)
-
 
 def handle(handler: Callable[[Delivery], object], delivery: Delivery) -> None:
     """Calls a handler and answers for the delivery."""
@@ -267,6 +271,28 @@ class PullView(Handle["_rmq.NativePullConsumer"]):
 
     _what = "pull consumer"
     _rank = RANK_CONSUMER
+
+    def __init__(
+        self,
+        group: str,
+        namesrv: str | None = None,
+        subscribe: Subscriptions = (),
+        *,
+        auto_commit: bool = True,
+        start_from: StartFrom | None = None,
+        prefetch: int | None = None,
+        config: Mapping[str, ConfigValue] | None = None,
+        config_file: str | os.PathLike[str] | None = None,
+        **options: ConfigValue,
+    ) -> None:
+        super().__init__()
+        options["auto_commit"] = auto_commit
+        self._keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
+        self._file, self._wanted = _config.path_of(config_file), wanted_of(subscribe)
+        self._prepared()
+
+    def _begin(self, ticket: _rmq.Ticket | None = None) -> Any:
+        return _rmq.NativePullConsumer.start(self._keys, self._file, self._wanted, ticket)
 
     @property
     def client_id(self) -> str:
@@ -291,7 +317,7 @@ class PullView(Handle["_rmq.NativePullConsumer"]):
         return self._native.position(queue)
 
 
-class PullConsumer(_SyncHandle, PullView):
+class PullConsumer(SyncHandle["_rmq.NativePullConsumer"], PullView):
     """Hands out messages when it is asked to; they are fetched ahead.
 
     Its queues are either divided among its group (`subscribe`) or given by the program (`assign`).
@@ -309,25 +335,6 @@ class PullConsumer(_SyncHandle, PullView):
         config_file: A file in the format of Java's properties; other arguments win over it.
         **options: Any other key, in Python's spelling.
     """
-
-    def __init__(
-        self,
-        group: str,
-        namesrv: str | None = None,
-        subscribe: Subscriptions = (),
-        *,
-        auto_commit: bool = True,
-        start_from: StartFrom | None = None,
-        prefetch: int | None = None,
-        config: Mapping[str, ConfigValue] | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **options: ConfigValue,
-    ) -> None:
-        super().__init__()
-        options["auto_commit"] = auto_commit
-        keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
-        file = _config.path_of(config_file)
-        self._opened(_rmq.NativePullConsumer.start(keys, file, wanted_of(subscribe)))
 
     def subscribe(self, topic: str, expression: Expression = "*") -> None:
         """Takes this member's share of a topic, besides what it subscribed to before."""
@@ -377,11 +384,3 @@ class PullConsumer(_SyncHandle, PullView):
     def commit(self, timeout: float = 10.0) -> None:
         """Commits what was handed out and waits until the brokers have it."""
         self._native.commit(timeout)
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Closes; who waits in `poll` is told. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            raw.close(timeout)
-
-    def _end(self) -> None:
-        self.close(self._patience)

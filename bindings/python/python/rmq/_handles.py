@@ -5,11 +5,19 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar
+from types import TracebackType
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 from rmq import _errors, _rmq
 
-N = TypeVar("N")
+
+class _Native(Protocol):
+    """What all native handles have."""
+
+    def close(self, timeout: float, ticket: _rmq.Ticket | None = None) -> object: ...
+
+
+N = TypeVar("N", bound=_Native)
 
 # When the interpreter ends, these are closed: the ones with a low rank first.
 RANK_CONSUMER: Final = 0
@@ -32,6 +40,13 @@ class Handle(Generic[N]):
         self._raw: N | None = None
         self._pid = os.getpid()
         self._was_closed = False
+
+    def _begin(self, ticket: _rmq.Ticket | None = None) -> Any:
+        """Starts the native handle and answers it; with a ticket it comes there."""
+        raise NotImplementedError
+
+    def _prepared(self) -> None:
+        """Called when everything is there that `_begin` needs."""
 
     def _opened(self, raw: N) -> None:
         self._raw = raw
@@ -58,6 +73,8 @@ class Handle(Generic[N]):
 
     def _end(self) -> None:
         """Closes at the end of the interpreter."""
+        if (raw := self._to_close()) is not None:
+            raw.close(self._patience)
 
     @property
     def closed(self) -> bool:
@@ -75,6 +92,30 @@ class Handle(Generic[N]):
         if getattr(self, "_raw", None) is not None and not self._was_closed:
             if self._pid == os.getpid():
                 warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=1)
+
+
+class SyncHandle(Handle[N]):
+    """A handle that is started by its constructor, and closed at the end of its block."""
+
+    def _prepared(self) -> None:
+        self._opened(self._begin())
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Closes it cleanly within `timeout` seconds. A second call does nothing."""
+        if (raw := self._to_close()) is not None:
+            raw.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pid == os.getpid():
+            self.close()
 
 
 def at_exit(end: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 
 from rmq import _config, _dispatch, _rmq
 from rmq._config import ConfigValue
-from rmq._handles import Handle
+from rmq._handles import Handle, SyncHandle
 from rmq._rmq import (
     Message,
     MessageQueue,
@@ -21,7 +21,6 @@ from rmq._rmq import (
     TransactionCheck,
     TransactionState,
 )
-from rmq._servers import _SyncHandle
 
 Checker = Callable[[ReceivedMessage], TransactionState]
 _FOREVER_S = 3600.0
@@ -52,7 +51,28 @@ def _check_all(checks: _rmq.Completions, checker: Checker) -> None:
             answer_check(checker, check)
 
 
-class Producer(_SyncHandle, Handle["_rmq.NativeProducer"]):
+class ProducerView(Handle["_rmq.NativeProducer"]):
+    """What can be done with a producer without waiting."""
+
+    _what = "producer"
+
+    @property
+    def client_id(self) -> str:
+        """The id that brokers know this producer by."""
+        return self._native.client_id
+
+    def send_oneway(
+        self,
+        message: Message,
+        *,
+        queue: MessageQueue | None = None,
+        sharding_key: str | None = None,
+    ) -> None:
+        """Sends a message that nobody acknowledges: it may be lost without notice."""
+        self._native.send_oneway(message, queue, sharding_key)
+
+
+class Producer(SyncHandle["_rmq.NativeProducer"], ProducerView):
     """Sends messages to a cluster. Any thread may use it.
 
     Args:
@@ -70,8 +90,6 @@ class Producer(_SyncHandle, Handle["_rmq.NativeProducer"]):
     `UnreachableError` or `Timeout` when no broker acknowledged it in time (it may be stored all the
     same), `BrokerError` when one refused it, `ClosedError`, and `ForkedError`.
     """
-
-    _what = "producer"
 
     def __init__(
         self,
@@ -98,11 +116,6 @@ class Producer(_SyncHandle, Handle["_rmq.NativeProducer"]):
             thread.start()
             # Also when nobody closes the producer.
             weakref.finalize(self, checks.close)
-
-    @property
-    def client_id(self) -> str:
-        """The id that brokers know this producer by."""
-        return self._native.client_id
 
     def send(
         self,
@@ -144,16 +157,6 @@ class Producer(_SyncHandle, Handle["_rmq.NativeProducer"]):
             native.send(message, queue, sharding_key, timeout, ticket)
 
         return _dispatch.begin(begin)
-
-    def send_oneway(
-        self,
-        message: Message,
-        *,
-        queue: MessageQueue | None = None,
-        sharding_key: str | None = None,
-    ) -> None:
-        """Sends a message that nobody acknowledges: it may be lost without notice."""
-        self._native.send_oneway(message, queue, sharding_key)
 
     def send_batch(
         self, messages: Iterable[Message], *, timeout: float | None = None

@@ -326,6 +326,8 @@ class NativeCluster:
         self, what: str, timeout: float, member: str = ..., ticket: Ticket | None = None
     ) -> Any:
         """What may take time, by its name."""
+    def close(self, timeout: float, ticket: Ticket | None = None) -> Any:
+        """Closes every member."""
     @property
     def namesrv(self) -> str:
         """The nameservers as clients take them."""
@@ -464,7 +466,7 @@ class NativeAdmin:
         """The messages of a topic with a key or an id."""
     def invoke(self, command: str, arguments: str, ticket: Ticket | None = None) -> Any:
         """Runs a command of `mqadmin`: JSON in, JSON out."""
-    def close(self) -> None:
+    def close(self, timeout: float, ticket: Ticket | None = None) -> Any:
         """Ends its connections."""
 
 @final

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 
 from rmq import _config, _rmq
 from rmq._config import ConfigValue
-from rmq._handles import RANK_SERVER, Handle
-from rmq._servers import Flush, _SyncHandle
+from rmq._handles import RANK_SERVER, Handle, SyncHandle
+from rmq._servers import Flush
 
 __all__ = ["CLIENTS", "MEMORY", "Cluster", "ClusterOptions", "Member"]
 
@@ -69,8 +69,7 @@ class ClusterOptions(TypedDict, total=False):
     manual_clock: bool
 
 
-def start(options: ClusterOptions, ticket: _rmq.Ticket | None = None) -> Any:
-    """Starts the native cluster; with a ticket it comes there."""
+def _start(options: ClusterOptions, ticket: _rmq.Ticket | None) -> Any:
     unknown = options.keys() - ClusterOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"a Cluster has no option {', '.join(sorted(unknown))}")
@@ -102,6 +101,14 @@ class ClusterView(Handle["_rmq.NativeCluster"]):
     _what = "cluster"
     _rank = RANK_SERVER
     _patience = 5.0
+
+    def __init__(self, **options: Unpack[ClusterOptions]) -> None:
+        super().__init__()
+        self._options = options
+        self._prepared()
+
+    def _begin(self, ticket: _rmq.Ticket | None = None) -> Any:
+        return _start(self._options, ticket)
 
     @property
     def namesrv(self) -> str:
@@ -156,20 +163,17 @@ class ClusterView(Handle["_rmq.NativeCluster"]):
         self._native.heal()
 
 
-class Cluster(_SyncHandle, ClusterView):
+class Cluster(SyncHandle["_rmq.NativeCluster"], ClusterView):
     """A cluster in this process.
 
     When the constructor returns every broker is registered with every nameserver, and every slave
-    is in sync with its master. `ClusterOptions` has the arguments.
+    is in sync with its master. `ClusterOptions` has the arguments. `close` ends every member and
+    removes temporary storage.
 
     Raises:
         ConfigError: The options ask for what is no cluster, or a key or value is wrong.
         Timeout: The members did not find each other.
     """
-
-    def __init__(self, **options: Unpack[ClusterOptions]) -> None:
-        super().__init__()
-        self._opened(start(options))
 
     def reset(self) -> None:
         """Makes the cluster new: all that was stored is removed, everybody starts where they were.
@@ -205,11 +209,3 @@ class Cluster(_SyncHandle, ClusterView):
     def await_replicated(self, timeout: float = 30.0) -> None:
         """Waits until every slave has what its master has now."""
         self._native.act("await_replicated", timeout)
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Closes every member and removes temporary storage. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            raw.act("close", timeout)
-
-    def _end(self) -> None:
-        self.close(self._patience)

@@ -1,48 +1,30 @@
 """Administration from an event loop."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from rmq import _config, _rmq
+from rmq import _rmq
 from rmq._admin import (
     PERM_READ,
     PERM_WRITE,
+    AdminView,
     BrokerInfo,
     GroupOffsets,
     QueueOffsets,
     TopicRoute,
-    admin_keys,
     brokers_of,
 )
-from rmq._config import ConfigValue
-from rmq._handles import Handle
 from rmq._rmq import MessageQueue, ReceivedMessage
 from rmq.aio import _hub
 from rmq.aio._hub import AsyncHandle
 
 
-class Admin(AsyncHandle, Handle["_rmq.NativeAdmin"]):
+class Admin(AsyncHandle["_rmq.NativeAdmin"], AdminView):
     """`rmq.Admin` for asyncio. Each call runs on a thread of the native library."""
 
-    _what = "admin client"
-
-    def __init__(
-        self,
-        namesrv: str | None = None,
-        *,
-        timeout: float | None = None,
-        config: Mapping[str, ConfigValue] | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **options: ConfigValue,
-    ) -> None:
-        super().__init__()
-        self._keys = admin_keys(namesrv, timeout, config, options)
-        self._file = _config.path_of(config_file)
-
     async def _start(self) -> None:
-        self._opened(_rmq.NativeAdmin.start(self._keys, self._file))
+        self._opened(self._begin())
 
     async def _ask(self, call: Callable[[_rmq.NativeAdmin, _rmq.Ticket], object]) -> Any:
         native = self._native
@@ -144,12 +126,3 @@ class Admin(AsyncHandle, Handle["_rmq.NativeAdmin"]):
         given = json.dumps(arguments or {})
         told = await self._ask(lambda native, ticket: native.invoke(command, given, ticket))
         return json.loads(told)
-
-    async def close(self, timeout: float = 10.0) -> None:
-        """Ends its connections. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            raw.close()
-
-    def _end(self) -> None:
-        if (raw := self._to_close()) is not None:
-            raw.close()

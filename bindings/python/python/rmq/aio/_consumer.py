@@ -3,22 +3,11 @@
 import asyncio
 import inspect
 import logging
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Literal, cast
 
-from rmq import _config, _errors, _rmq
-from rmq._config import ConfigValue
-from rmq._consumer import (
-    Expression,
-    PullView,
-    PushView,
-    StartFrom,
-    Subscriptions,
-    consumer_keys,
-    wanted,
-    wanted_of,
-)
+from rmq import _errors, _rmq
+from rmq._consumer import Expression, PullView, PushView, wanted
 from rmq._rmq import Delivery, MessageQueue, ReceivedMessage
 from rmq.aio import _hub
 from rmq.aio._hub import AsyncHandle
@@ -28,7 +17,7 @@ _logger = logging.getLogger("rmq")
 _TURN = 32
 
 
-class PushConsumer(AsyncHandle, PushView):
+class PushConsumer(AsyncHandle["_rmq.NativePushConsumer"], PushView):
     """`rmq.PushConsumer` for asyncio::
 
         async for delivery in consumer:
@@ -39,38 +28,12 @@ class PushConsumer(AsyncHandle, PushView):
     The loop watches a descriptor of the native library, and only while a task waits. Deliveries
     stay there until they are taken, so that a task that is cancelled while it waits has taken none;
     `prefetch` bounds how many there are. One that is let go of without an answer comes again later.
+    While it closes, those that are out may still be answered for.
     """
 
-    def __init__(
-        self,
-        group: str,
-        namesrv: str | None = None,
-        subscribe: Subscriptions = (),
-        *,
-        orderly: bool = False,
-        broadcast: bool = False,
-        start_from: StartFrom | None = None,
-        prefetch: int | None = None,
-        config: Mapping[str, ConfigValue] | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **options: ConfigValue,
-    ) -> None:
-        super().__init__()
-        if broadcast:
-            options["message_model"] = "BROADCASTING"
-        self._keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
-        self._file = _config.path_of(config_file)
-        self._wanted, self._orderly = wanted_of(subscribe), orderly
+    def _prepared(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
         self._turn = 0
-
-    async def _start(self) -> None:
-        start, keys, file = _rmq.NativePushConsumer.start, self._keys, self._file
-        self._opened(
-            await _hub.begin(
-                lambda ticket: start(keys, file, self._wanted, self._orderly, ticket)
-            )
-        )
 
     async def subscribe(self, topic: str, expression: Expression = "*") -> None:
         """Takes a topic more, or another choice of one."""
@@ -163,43 +126,12 @@ class PushConsumer(AsyncHandle, PushView):
                 except Exception:
                     _logger.exception("the handler of a message raised; it comes again later")
 
-    async def close(self, timeout: float = 10.0) -> None:
-        """Closes: no more deliveries come, and those that are out may be answered for within
-        `timeout` seconds. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            await _hub.begin(lambda ticket: raw.close(timeout, ticket))
 
-    def _end(self) -> None:
-        if (raw := self._to_close()) is not None:
-            raw.close(self._patience)
-
-
-class PullConsumer(AsyncHandle, PullView):
+class PullConsumer(AsyncHandle["_rmq.NativePullConsumer"], PullView):
     """`rmq.PullConsumer` for asyncio."""
 
-    def __init__(
-        self,
-        group: str,
-        namesrv: str | None = None,
-        subscribe: Subscriptions = (),
-        *,
-        auto_commit: bool = True,
-        start_from: StartFrom | None = None,
-        prefetch: int | None = None,
-        config: Mapping[str, ConfigValue] | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **options: ConfigValue,
-    ) -> None:
-        super().__init__()
-        options["auto_commit"] = auto_commit
-        self._keys = consumer_keys(group, namesrv, start_from, prefetch, config, options)
-        self._file = _config.path_of(config_file)
-        self._wanted = wanted_of(subscribe)
+    def _prepared(self) -> None:
         self._turn = 0
-
-    async def _start(self) -> None:
-        start, keys, file = _rmq.NativePullConsumer.start, self._keys, self._file
-        self._opened(await _hub.begin(lambda ticket: start(keys, file, self._wanted, ticket)))
 
     async def subscribe(self, topic: str, expression: Expression = "*") -> None:
         """Takes this member's share of a topic, besides what it subscribed to before."""
@@ -265,12 +197,3 @@ class PullConsumer(AsyncHandle, PullView):
         """Commits what was handed out and waits until the brokers have it."""
         native = self._native
         await _hub.begin(lambda ticket: native.commit(timeout, ticket))
-
-    async def close(self, timeout: float = 10.0) -> None:
-        """Closes; who waits in `poll` is told. A second call does nothing."""
-        if (raw := self._to_close()) is not None:
-            await _hub.begin(lambda ticket: raw.close(timeout, ticket))
-
-    def _end(self) -> None:
-        if (raw := self._to_close()) is not None:
-            raw.close(self._patience)

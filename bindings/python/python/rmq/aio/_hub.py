@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rmq import _rmq
-
+from rmq._handles import Handle, N
 
 Ended = Callable[[], None]
 
@@ -77,17 +77,16 @@ def _in_child() -> None:
 os.register_at_fork(after_in_child=_in_child)
 
 
-class AsyncHandle:
+class AsyncHandle(Handle[N]):
     """A handle that is started by ``async with`` or ``await``, and closed at the end of a block."""
 
-    _pid: int
-
     async def _start(self) -> None:
-        raise NotImplementedError
+        self._opened(await begin(self._begin))
 
     async def close(self, timeout: float = 10.0) -> None:
-        """Closes it."""
-        raise NotImplementedError
+        """Closes it cleanly within `timeout` seconds. A second call does nothing."""
+        if (raw := self._to_close()) is not None:
+            await begin(lambda ticket: raw.close(timeout, ticket))
 
     async def start(self) -> Self:
         """Starts it, and answers itself. ``async with`` and ``await`` do that too."""

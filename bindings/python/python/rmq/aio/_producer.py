@@ -9,8 +9,7 @@ from typing import cast
 
 from rmq import _config, _rmq
 from rmq._config import ConfigValue
-from rmq._handles import Handle
-from rmq._producer import TransactionResult, producer_keys
+from rmq._producer import ProducerView, TransactionResult, producer_keys
 from rmq._rmq import (
     Message,
     MessageQueue,
@@ -35,7 +34,7 @@ async def _decided(decision: Decision) -> TransactionState:
     return decision
 
 
-class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
+class Producer(AsyncHandle["_rmq.NativeProducer"], ProducerView):
     """`rmq.Producer` for asyncio.
 
     No thread of Python takes part: the loop watches a descriptor of the native library. A send that
@@ -45,8 +44,6 @@ class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
     The checker and the functions that transactions execute may be coroutine functions; they run on
     the loop that the producer was started on.
     """
-
-    _what = "producer"
 
     def __init__(
         self,
@@ -92,11 +89,6 @@ class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
             _logger.exception("the checker of a transaction raised; the broker asks again")
         check.answer(state)
 
-    @property
-    def client_id(self) -> str:
-        """The id that brokers know this producer by."""
-        return self._native.client_id
-
     async def _sent(self, operation: Callable[[_rmq.Ticket], object]) -> SendResult:
         await self._room.acquire()
         try:
@@ -127,16 +119,6 @@ class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
         """Sends messages of one topic as one request: all are stored, or none."""
         native, batch = self._native, list(messages)
         return await self._sent(lambda ticket: native.send_batch(batch, timeout, ticket))
-
-    def send_oneway(
-        self,
-        message: Message,
-        *,
-        queue: MessageQueue | None = None,
-        sharding_key: str | None = None,
-    ) -> None:
-        """Sends a message that nobody acknowledges. Does not wait."""
-        self._native.send_oneway(message, queue, sharding_key)
 
     async def send_in_transaction(
         self,
@@ -208,7 +190,3 @@ class Producer(AsyncHandle, Handle["_rmq.NativeProducer"]):
                 self._loop.remove_reader(self._checks.fileno())
             self._checks.close()
             self._checks = None
-
-    def _end(self) -> None:
-        if (raw := self._to_close()) is not None:
-            raw.close(self._patience)
