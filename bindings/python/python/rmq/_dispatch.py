@@ -1,6 +1,5 @@
 """The thread that completes futures."""
 
-import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -18,8 +17,8 @@ class _Dispatcher:
 
     def __init__(self) -> None:
         self._completions = _rmq.Completions()
+        # By the token of the operation: the future's id, which is no other's while it is in here.
         self._futures: dict[int, Future[Any]] = {}
-        self._tokens = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="rmq-futures", daemon=True)
         self._thread.start()
 
@@ -28,7 +27,7 @@ class _Dispatcher:
         future: Future[Any] = Future()
         # It cannot be taken back any more.
         future.set_running_or_notify_cancel()
-        token = next(self._tokens)
+        token = id(future)
         self._futures[token] = future
         try:
             operation(self._completions.ticket(token))

@@ -24,7 +24,6 @@ RANK_CONSUMER: Final = 0
 RANK_CLIENT: Final = 1
 RANK_SERVER: Final = 2
 
-_open: "weakref.WeakSet[Handle[Any]]" = weakref.WeakSet()
 _at_exit: list[Callable[[], None]] = []
 
 
@@ -35,6 +34,8 @@ class Handle(Generic[N]):
     _rank: ClassVar[int] = RANK_CLIENT
     # Seconds that closing may take when the interpreter ends.
     _patience: ClassVar[float] = 2.0
+    # Those that are open, by id: a plain dict can be copied while other threads change it.
+    _all: ClassVar["dict[int, weakref.ref[Handle[Any]]]"] = {}
 
     def __init__(self) -> None:
         self._raw: N | None = None
@@ -50,7 +51,7 @@ class Handle(Generic[N]):
 
     def _opened(self, raw: N) -> None:
         self._raw = raw
-        _open.add(self)
+        self._all[id(self)] = weakref.ref(self)
 
     @property
     def _native(self) -> N:
@@ -68,7 +69,7 @@ class Handle(Generic[N]):
             raise _errors.forked(self._what)
         raw = None if self._was_closed else self._raw
         self._was_closed = True
-        _open.discard(self)
+        self._all.pop(id(self), None)
         return raw
 
     def _end(self) -> None:
@@ -89,6 +90,7 @@ class Handle(Generic[N]):
         return f"<rmq {self._what}, {state}>"
 
     def __del__(self) -> None:
+        self._all.pop(id(self), None)
         if getattr(self, "_raw", None) is not None and not self._was_closed:
             if self._pid == os.getpid():
                 warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=1)
@@ -124,7 +126,9 @@ def at_exit(end: Callable[[], None]) -> None:
 
 
 def _end_all() -> None:
-    for handle in sorted(_open, key=lambda handle: handle._rank):
+    handles = [reference() for reference in Handle._all.copy().values()]
+    living = [handle for handle in handles if handle is not None]
+    for handle in sorted(living, key=lambda handle: handle._rank):
         try:
             handle._end()
         except Exception:  # noqa: BLE001 - the next one is to be closed too
@@ -135,7 +139,7 @@ def _end_all() -> None:
 
 
 def _in_child() -> None:
-    _open.clear()
+    Handle._all.clear()
     _rmq.end_waits()
 
 

@@ -1,7 +1,6 @@
 """Native operations as awaitables, without a thread of Python in between."""
 
 import asyncio
-import itertools
 import os
 import weakref
 from collections.abc import Callable, Generator
@@ -19,8 +18,8 @@ class _Hub:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._completions = _rmq.Completions()
+        # By the token of the operation: the future's id, which is no other's while it is in here.
         self._futures: dict[int, tuple[asyncio.Future[Any], Ended | None]] = {}
-        self._tokens = itertools.count(1)
         loop.add_reader(self._completions.fileno(), self._drain)
 
     def begin(
@@ -30,7 +29,7 @@ class _Hub:
         ended: "Ended | None",
     ) -> "asyncio.Future[Any]":
         future = loop.create_future()
-        token = next(self._tokens)
+        token = id(future)
         self._futures[token] = (future, ended)
         try:
             operation(self._completions.ticket(token))
