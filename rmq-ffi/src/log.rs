@@ -1,15 +1,12 @@
 //! What the library has to say goes to a callback of the host, or nowhere.
 
 use std::ffi::{c_char, c_void};
-use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use tracing::field::{Field, Visit};
+use rmq_core::embed::{LogEvent, LogSink, install_log, log_level_changed};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::span;
-use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::boundary::{call, guard, run_callback};
 use crate::error::{Fault, rmq_error};
@@ -88,54 +85,22 @@ fn number_of(level: Level) -> i32 {
     }
 }
 
-/// A line: the message, then the other fields as `name=value`.
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a String does not fail.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value}"),
-            name => write!(self.fields, " {name}={value}"),
-        };
-    }
-}
-
 /// Hands every event to the sink of the moment.
 struct Relay;
 
-impl Subscriber for Relay {
-    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::sometimes()
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match MAX_LEVEL.load(Ordering::Relaxed) {
+impl LogSink for Relay {
+    fn level(&self) -> LevelFilter {
+        match MAX_LEVEL.load(Ordering::Relaxed) {
             RMQ_LOG_ERROR => LevelFilter::ERROR,
             RMQ_LOG_WARN => LevelFilter::WARN,
             RMQ_LOG_INFO => LevelFilter::INFO,
             RMQ_LOG_DEBUG => LevelFilter::DEBUG,
             RMQ_LOG_TRACE => LevelFilter::TRACE,
             _ => LevelFilter::OFF,
-        })
+        }
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && number_of(*metadata.level()) <= MAX_LEVEL.load(Ordering::Relaxed)
-    }
-
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &LogEvent<'_>) {
         // A thread that is not in the child may have held the lock at the fork, so nobody waits.
         let sink = match SINK.try_read() {
             Ok(sink) => sink.clone(),
@@ -144,10 +109,7 @@ impl Subscriber for Relay {
         let Some(sink) = sink.filter(|sink| sink.process == std::process::id()) else {
             return;
         };
-        let metadata = event.metadata();
-        let (mut line, level) = (Line::default(), number_of(*metadata.level()));
-        event.record(&mut line);
-        let (target, text) = (metadata.target(), line.message + &line.fields);
+        let (level, target, text) = (number_of(event.level()), event.target(), event.text());
         run_callback(|| {
             let (target_text, message) = (target.as_ptr().cast(), text.as_ptr().cast());
             let user_data = sink.user_data;
@@ -161,21 +123,6 @@ impl Subscriber for Relay {
             );
         });
     }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// Installs the relay once. False: the host is a Rust program that takes the events itself.
-fn installed() -> bool {
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
-    *INSTALLED.get_or_init(|| tracing::subscriber::set_global_default(Relay).is_ok())
 }
 
 /// Says where the log goes, for the whole process, in place of what was said before. Before the
@@ -220,7 +167,7 @@ pub unsafe extern "C" fn rmq_log_set(
         if !(RMQ_LOG_OFF..=RMQ_LOG_TRACE).contains(&max_level) {
             return Err(Fault::invalid(format!("max_level is {max_level}")));
         }
-        if fresh.is_some() && !installed() {
+        if fresh.is_some() && !install_log(&Relay) {
             let why = "the host has a subscriber of tracing's own";
             return Err(Fault::new(RMQ_E_BUSY, why));
         }
@@ -234,7 +181,7 @@ pub unsafe extern "C" fn rmq_log_set(
         MAX_LEVEL.store(level, Ordering::Relaxed);
         drop(sink);
         drop(before);
-        tracing::callsite::rebuild_interest_cache();
+        log_level_changed();
         Ok(())
     };
     // SAFETY: the caller vouches for `error`.

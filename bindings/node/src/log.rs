@@ -1,14 +1,12 @@
 //! What the library has to say goes to one function of JavaScript's, or nowhere.
 
-use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use napi_derive::napi;
-use tracing::field::{Field, Visit};
+use rmq_core::embed::{LogEvent, LogSink, install_log, log_level_changed};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::hub::{Hub, Sender};
 
@@ -48,50 +46,23 @@ fn number_of(level: Level) -> u32 {
     }
 }
 
-/// The message, then the other fields as `name=value`.
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a String does not fail.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
-    }
-}
-
+/// Hands every event to all who listen.
 struct Relay;
 
-impl Subscriber for Relay {
-    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::sometimes()
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match LEVEL.load(Ordering::Relaxed) {
+impl LogSink for Relay {
+    fn level(&self) -> LevelFilter {
+        match LEVEL.load(Ordering::Relaxed) {
             0 => LevelFilter::OFF,
             1 => LevelFilter::ERROR,
             2 => LevelFilter::WARN,
             3 => LevelFilter::INFO,
             4 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
-        })
+        }
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && number_of(*metadata.level()) <= LEVEL.load(Ordering::Relaxed)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let level = number_of(*event.metadata().level());
-        let mut line = Line::default();
-        event.record(&mut line);
-        let message = line.message + &line.fields;
+    fn event(&self, event: &LogEvent<'_>) {
+        let (level, message) = (number_of(event.level()), event.text());
         let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
         for listener in listeners.iter().filter(|one| level <= one.level) {
             if listener.waiting.load(Ordering::Relaxed) >= LINES_MAX {
@@ -100,29 +71,19 @@ impl Subscriber for Relay {
             listener.waiting.fetch_add(1, Ordering::Relaxed);
             let record = NativeLogRecord {
                 level,
-                target: event.metadata().target().to_owned(),
+                target: event.target().to_owned(),
                 message: message.clone(),
             };
             listener.sender.send(listener.id, Ok(record));
         }
     }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
 }
 
 /// Has lines up to a level (1 error to 5 trace; 0 none any more) come as events with this number.
 /// False: the process has another taker of them.
 #[napi]
 pub fn set_log_level(hub: &Hub, id: u32, level: u32) -> bool {
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
-    if !INSTALLED.get_or_init(|| tracing::subscriber::set_global_default(Relay).is_ok()) {
+    if !install_log(&Relay) {
         return false;
     }
     let sender = hub.sender();
@@ -140,7 +101,7 @@ pub fn set_log_level(hub: &Hub, id: u32, level: u32) -> bool {
     let most = listeners.iter().map(|one| one.level).max();
     LEVEL.store(most.unwrap_or(0), Ordering::Relaxed);
     drop(listeners);
-    tracing::callsite::rebuild_interest_cache();
+    log_level_changed();
     true
 }
 

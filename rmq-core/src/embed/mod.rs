@@ -8,6 +8,7 @@ mod broker;
 mod client_keys;
 pub mod cluster;
 mod consumer_keys;
+mod log;
 mod namesrv;
 mod settings;
 mod storage;
@@ -18,6 +19,7 @@ pub use broker::Broker;
 pub use client_keys::{admin_options, producer_options};
 pub use cluster::{Cluster, ClusterOptions, Deployment};
 pub use consumer_keys::consumer_options;
+pub use log::{LogEvent, LogSink, install_log, log_level_changed};
 pub use namesrv::NameServer;
 pub use settings::{
     broker_config, nameserver_config, standalone_broker_config, standalone_nameserver_config,
