@@ -1,5 +1,6 @@
 //! What a broker tells its nameserver when topics are made: these alone where the nameserver takes
-//! that, all of them where it does not; and that topics made together share the work.
+//! that, all of them where it does not; that topics made together share the work; and that sends
+//! keep their order while the broker makes their topic and tells the nameserver.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,6 +10,7 @@ mod peer;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use peer::{Got, connect, receive};
@@ -22,7 +24,9 @@ use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
 use rmq_core::protocol::frame;
 use rmq_core::protocol::frame::Serialize;
-use rmq_core::protocol::request::topic::CreateTopicRequest;
+use rmq_core::protocol::request::offset::GetMaxOffsetRequest;
+use rmq_core::protocol::request::send::SendRequest;
+use rmq_core::protocol::request::topic::{CreateTopicRequest, GetTopicConfigRequest};
 
 /// What a broker told a nameserver: a topic alone, or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ enum Told {
 struct Nameserver {
     address: String,
     told: Arc<Mutex<Vec<Told>>>,
+    /// Held, it has the nameserver answer nothing.
+    pause: Arc<Mutex<()>>,
 }
 
 impl Nameserver {
@@ -42,15 +48,20 @@ impl Nameserver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let told: Arc<Mutex<Vec<Told>>> = Arc::default();
-        let telling = Arc::clone(&told);
+        let pause: Arc<Mutex<()>> = Arc::default();
+        let (telling, pausing) = (Arc::clone(&told), Arc::clone(&pause));
         // Ends with the test's process.
         let serving = thread::spawn("test-nameserver", move || {
             for stream in listener.incoming() {
-                serve(stream.unwrap(), new, &telling);
+                serve(stream.unwrap(), new, &telling, &pausing);
             }
         });
         drop(serving.unwrap());
-        Self { address, told }
+        Self {
+            address,
+            told,
+            pause,
+        }
     }
 
     fn take(&self) -> Vec<Told> {
@@ -58,7 +69,7 @@ impl Nameserver {
     }
 }
 
-fn serve(mut stream: TcpStream, new: bool, told: &Mutex<Vec<Told>>) {
+fn serve(mut stream: TcpStream, new: bool, told: &Mutex<Vec<Told>>, pause: &Mutex<()>) {
     while let Some(request) = read(&mut stream) {
         let mut code = ResponseCode::SUCCESS;
         let what = match request.request_code() {
@@ -80,6 +91,7 @@ fn serve(mut stream: TcpStream, new: bool, told: &Mutex<Vec<Told>>) {
             _ => None,
         };
         told.lock().unwrap().extend(what);
+        drop(pause.lock().unwrap());
         let mut bytes = Vec::new();
         Command::response(request.opaque, Serialize::Json, code, None).encode(&mut bytes);
         if stream.write_all(&bytes).is_err() {
@@ -100,11 +112,18 @@ fn read(stream: &mut TcpStream) -> Option<Command> {
 }
 
 fn broker_of(nameserver: &Nameserver) -> (Broker, Storage) {
+    broker_with(nameserver, &[])
+}
+
+fn broker_with(nameserver: &Nameserver, settings: &[(&str, &str)]) -> (Broker, Storage) {
     let storage = Storage::temporary().unwrap();
     let root = storage.path().to_string_lossy().into_owned();
     let mut properties = BrokerConfig::embedded_defaults(root).to_properties();
     properties.set("namesrvAddr", &*nameserver.address);
     properties.set("brokerName", "broker-a");
+    for (key, value) in settings {
+        properties.set(*key, *value);
+    }
     let (config, _) = BrokerConfig::from_properties(&properties).unwrap();
     (Broker::start(config).unwrap(), storage)
 }
@@ -222,4 +241,163 @@ fn topics_that_are_made_together_share_the_work() {
     let whole = told.iter().filter(|one| matches!(one, Told::All(_)));
     let whole = whole.count();
     assert!(whole < 30, "{whole} whole registrations");
+}
+
+/// Sends to queue 0 of a topic, whose bodies and opaques are numbers, as one piece.
+fn sends(topic: &str, default_topic: &str, numbers: Range<i32>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in numbers {
+        let header = SendRequest {
+            default_topic,
+            ..peer::message(topic, 0)
+        };
+        let request = header.command(RequestCode::SEND_MESSAGE_V2);
+        let mut request = request.with_body(number.to_string().into_bytes());
+        request.opaque = number;
+        request.encode(&mut bytes);
+    }
+    bytes
+}
+
+/// The opaque and what the code says, the queue offset for what was stored.
+type Answer = (i32, Result<i64, i32>);
+
+const NO_TOPIC: i32 = ResponseCode::TOPIC_NOT_EXIST.value();
+const BUSY: i32 = ResponseCode::SYSTEM_BUSY.value();
+
+fn answer(stream: &mut TcpStream) -> Answer {
+    let Got::Frame(reply) = receive(stream) else {
+        panic!("a send was not answered");
+    };
+    let outcome = match reply.response_code() {
+        ResponseCode::SUCCESS => Ok(reply.ext.get("queueOffset").unwrap().parse().unwrap()),
+        refusal => Err(refusal.value()),
+    };
+    (reply.opaque, outcome)
+}
+
+fn answers(stream: &mut TcpStream, count: usize) -> BTreeSet<Answer> {
+    (0..count).map(|_| answer(stream)).collect()
+}
+
+/// What is answered to sends that are stored one behind the other, the first at `offset`.
+fn stored(numbers: Range<i32>, offset: i64) -> BTreeSet<Answer> {
+    numbers.zip((offset..).map(Ok)).collect()
+}
+
+fn refused(numbers: Range<i32>, code: i32) -> BTreeSet<Answer> {
+    numbers.map(|number| (number, Err(code))).collect()
+}
+
+fn bodies(broker: &str, topic: &str) -> Vec<i32> {
+    let stored = peer::read_queue(&peer::client(), broker, topic, 0).unwrap();
+    let number = |body: Vec<u8>| String::from_utf8(body).unwrap().parse().unwrap();
+    stored.into_iter().map(|one| number(one.body)).collect()
+}
+
+/// Waits until the broker has a topic.
+fn await_topic(stream: &mut TcpStream, topic: &str) {
+    loop {
+        let header = GetTopicConfigRequest {
+            topic: topic.to_owned(),
+        };
+        let mut bytes = Vec::new();
+        Command::request(RequestCode::GET_TOPIC_CONFIG, &header).encode(&mut bytes);
+        match peer::exchange(stream, &bytes) {
+            Got::Frame(reply) if reply.response_code() == ResponseCode::SUCCESS => return,
+            Got::Frame(_) => std::thread::yield_now(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Returns when the broker has read everything that was written before.
+fn await_read(stream: &mut TcpStream, topic: &str) {
+    const OPAQUE: i32 = -7;
+    let header = GetMaxOffsetRequest {
+        topic: topic.to_owned(),
+        queue_id: 0,
+        committed: true,
+    };
+    let mut request = Command::request(RequestCode::GET_MAX_OFFSET, &header);
+    request.opaque = OPAQUE;
+    let mut bytes = Vec::new();
+    request.encode(&mut bytes);
+    match peer::exchange(stream, &bytes) {
+        Got::Frame(reply) => assert_eq!(reply.opaque, OPAQUE, "{reply:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A topic is there before the nameservers have heard of it, and those who made it wait for that.
+#[test]
+fn no_send_overtakes_those_that_wait_for_its_topic() {
+    let nameserver = Nameserver::start(true);
+    let (broker, _storage) = broker_of(&nameserver);
+    let address = broker.address().to_string();
+    let (mut stream, mut other) = (connect(&address), connect(&address));
+    for round in 0..10 {
+        let topic = format!("t{round}");
+        let pause = nameserver.pause.lock().unwrap();
+        stream.write_all(&sends(&topic, "TBW102", 0..200)).unwrap();
+        await_topic(&mut other, &topic);
+        stream
+            .write_all(&sends(&topic, "TBW102", 200..400))
+            .unwrap();
+        await_read(&mut stream, &topic);
+        drop(pause);
+        assert_eq!(answers(&mut stream, 400), stored(0..400, 0), "{topic}");
+        assert_eq!(bodies(&address, &topic), Vec::from_iter(0..400), "{topic}");
+    }
+}
+
+/// Without anybody to wait for, the topic comes up somewhere between the sends.
+#[test]
+fn sends_of_one_write_keep_their_order_when_their_topic_is_made() {
+    let nameserver = Nameserver::start(true);
+    let (broker, _storage) = broker_of(&nameserver);
+    let mut stream = connect(&broker.address().to_string());
+    for round in 0..30 {
+        let topic = format!("t{round}");
+        stream.write_all(&sends(&topic, "TBW102", 0..500)).unwrap();
+        assert_eq!(answers(&mut stream, 500), stored(0..500, 0), "{topic}");
+    }
+}
+
+#[test]
+fn each_send_is_told_by_itself_why_its_topic_is_not_made() {
+    let nameserver = Nameserver::start(true);
+    let (broker, _storage) = broker_of(&nameserver);
+    let mut stream = connect(&broker.address().to_string());
+    stream.write_all(&sends("T", "none", 0..200)).unwrap();
+    assert_eq!(answers(&mut stream, 200), refused(0..200, NO_TOPIC));
+    // Those in front cannot have the topic made, the first of the others can.
+    let mut bytes = sends("T", "none", 0..50);
+    bytes.extend(sends("T", "TBW102", 50..200));
+    bytes.extend(sends("T", "none", 200..250));
+    stream.write_all(&bytes).unwrap();
+    let mut expected = refused(0..50, NO_TOPIC);
+    expected.extend(stored(50..250, 0));
+    assert_eq!(answers(&mut stream, 250), expected);
+}
+
+#[test]
+fn sends_that_have_no_room_to_wait_for_their_topic_are_refused() {
+    let nameserver = Nameserver::start(true);
+    let (broker, _storage) = broker_with(&nameserver, &[("rmq.maxWaitingSendBytes", "1")]);
+    let address = broker.address().to_string();
+    let (mut stream, mut other) = (connect(&address), connect(&address));
+    let pause = nameserver.pause.lock().unwrap();
+    stream.write_all(&sends("T", "TBW102", 0..1)).unwrap();
+    await_topic(&mut other, "T");
+    for number in 1..3 {
+        stream
+            .write_all(&sends("T", "TBW102", number..number + 1))
+            .unwrap();
+        assert_eq!(answer(&mut stream), (number, Err(BUSY)));
+    }
+    drop(pause);
+    assert_eq!(answers(&mut stream, 1), stored(0..1, 0));
+    stream.write_all(&sends("T", "TBW102", 1..3)).unwrap();
+    assert_eq!(answers(&mut stream, 2), stored(1..3, 1));
 }

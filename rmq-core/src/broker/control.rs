@@ -36,12 +36,10 @@ pub(crate) enum Task {
         /// Since when it waits: monotonic clock, ms.
         since_ms: u64,
     },
-    /// A send to a topic that does not exist yet; the frame goes back to its reactor afterwards.
+    /// A topic that does not exist yet and that sends wait for.
     CreateTopic {
-        /// Where it came from.
-        conn: ConnectionId,
-        /// The whole frame.
-        frame: Vec<u8>,
+        /// The reactor where they wait.
+        reactor: usize,
         /// What to create.
         topic: NewTopic,
     },

@@ -55,6 +55,13 @@ pub(crate) enum Mail {
         /// What was read for it.
         outcome: ReadOutcome,
     },
+    /// The topic that sends of this reactor wait for was made, or will not be.
+    TopicMade {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        outcome: Result<(), Refusal>,
+    },
     /// A frame to be handled again, after the control thread did what it needed.
     Frame {
         /// The connection that it came from.

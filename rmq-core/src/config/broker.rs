@@ -201,6 +201,10 @@ settings! {
                 "Consumers that share each pop queue with its own; -1 and 0 all.";
             held_pulls_max: usize, "rmq.maxHeldPulls" = is("200000").range(0, 100_000_000).reload(),
                 "Pulls held at once; a further one is answered PULL_NOT_FOUND.";
+            waiting_send_bytes_max: usize, "rmq.maxWaitingSendBytes" =
+                is("67108864").range(1, 1 << 40).bytes().reload(),
+                "Size of the sends that wait for their topics to be made; a further one is \
+                 answered SYSTEM_BUSY.";
             topics_max: usize, "rmq.maxTopics" = is("100000").range(1, 10_000_000).reload(),
                 "Topics of the broker; further ones are not made.";
             groups_max: usize, "rmq.maxGroups" = is("100000").range(1, 10_000_000).reload(),

@@ -10,7 +10,7 @@ use crate::broker::processors;
 use crate::broker::reply::{Answer, Refusal, encode_answer};
 use crate::broker::shared::{Mail, Shared};
 use crate::net::ConnectionId;
-use crate::protocol::code::RequestCode;
+use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 
 /// Creations that share one write.
@@ -20,13 +20,15 @@ const TOGETHER_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 struct Held {
     answers: Vec<(ConnectionId, Command, Answer)>,
-    /// Sends and others that go back to their reactors.
+    /// Topics that sends wait for at these reactors.
+    made: Vec<(usize, String, Result<(), Refusal>)>,
+    /// Requests that go back to their reactors.
     frames: Vec<(ConnectionId, Vec<u8>)>,
 }
 
 impl Held {
     fn len(&self) -> usize {
-        self.answers.len() + self.frames.len()
+        self.answers.len() + self.made.len() + self.frames.len()
     }
 
     /// Refuses what would have succeeded.
@@ -34,6 +36,11 @@ impl Held {
         for (_, _, answer) in &mut self.answers {
             if answer.is_ok() {
                 *answer = Err(refusal.clone());
+            }
+        }
+        for (_, _, outcome) in &mut self.made {
+            if outcome.is_ok() {
+                *outcome = Err(refusal.clone());
             }
         }
         for (conn, frame) in self.frames.drain(..) {
@@ -48,6 +55,9 @@ impl Held {
             if let Some(bytes) = encode_answer(&request, answer) {
                 shared.send(conn, bytes);
             }
+        }
+        for (reactor, topic, outcome) in self.made {
+            shared.post(reactor, Mail::TopicMade { topic, outcome });
         }
         for (conn, bytes) in self.frames {
             let reactor = usize::from(conn.reactor());
@@ -81,9 +91,7 @@ impl Control {
         let mut held = Held::default();
         let mut next = Some(first);
         while let Some(task) = next.take_if(|task| is_creation(task)) {
-            if let Err(what) = thread::catch(|| self.create(task, &mut held)) {
-                tracing::error!(what, "a creation of a topic panicked");
-            }
+            self.create(task, &mut held);
             if held.len() < TOGETHER_MAX {
                 next = shared.control.try_pop();
             }
@@ -102,14 +110,20 @@ impl Control {
 
     /// Gathers a creation and holds its answer.
     fn create(&self, task: Task, held: &mut Held) {
-        let (conn, frame, result) = match task {
-            Task::CreateTopic { conn, frame, topic } => {
-                let result = processors::topic::create_by_send(&self.shared, &topic);
-                (conn, frame, result)
+        match task {
+            Task::CreateTopic { reactor, topic } => {
+                let outcome = made(|| processors::topic::create_by_send(&self.shared, &topic));
+                held.made.push((reactor, topic.topic, outcome));
             }
             Task::CreateGroupTopic { conn, frame, topic } => {
-                let result = processors::topic::create_for_group(&self.shared, &topic);
-                (conn, frame, result)
+                match made(|| processors::topic::create_for_group(&self.shared, &topic)) {
+                    Ok(()) => held.frames.push((conn, frame)),
+                    Err(refusal) => {
+                        if let Some(request) = processors::decode_frame(&frame) {
+                            held.answers.push((conn, request, Err(refusal)));
+                        }
+                    }
+                }
             }
             Task::Request {
                 conn,
@@ -119,17 +133,17 @@ impl Control {
             } => {
                 let answer = self.answer(conn, peer, &command, since_ms);
                 held.answers.push((conn, command, answer));
-                return;
             }
-            _ => return,
-        };
-        match result {
-            Ok(()) => held.frames.push((conn, frame)),
-            Err(refusal) => {
-                if let Some(request) = processors::decode_frame(&frame) {
-                    held.answers.push((conn, request, Err(refusal)));
-                }
-            }
+            _ => {}
         }
     }
+}
+
+/// What `make` says; a panic in it is a refusal, so that nobody waits for an answer for ever.
+fn made(make: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+    thread::catch(make).unwrap_or_else(|what| {
+        tracing::error!(what, "a creation of a topic panicked");
+        let remark = format!("internal error: {what}");
+        Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+    })
 }

@@ -5,6 +5,7 @@
 
 mod delayed;
 mod detour;
+mod making;
 mod pull;
 mod retry;
 mod select;
@@ -40,6 +41,7 @@ use crate::protocol::request::Scratch;
 use crate::protocol::request::pop::PopMessageRequest;
 use crate::store::Queue;
 
+use making::TopicsInMaking;
 pub(crate) use pull::HeldPull;
 use send::SendStage;
 
@@ -52,6 +54,7 @@ pub(crate) struct DataHandler {
     topics: TopicCache,
     scratch: Scratch,
     stage: SendStage,
+    making: TopicsInMaking,
     pending: PendingReplies<Queue>,
     held: HoldTable<HeldPull>,
     selectors: SelectorCache,
@@ -67,6 +70,7 @@ impl DataHandler {
         Self {
             index,
             stage: SendStage::new(&shared, &config, index),
+            making: TopicsInMaking::new(waiting_bytes_max(&shared, &config)),
             held: HoldTable::new(index, held_max(&shared, &config)),
             config,
             config_generation: 0,
@@ -87,6 +91,8 @@ impl DataHandler {
             self.stage.configure(&self.shared, &self.config);
             self.selectors.clear();
             self.held.set_limit(held_max(&self.shared, &self.config));
+            let waiting_max = waiting_bytes_max(&self.shared, &self.config);
+            self.making.set_limit(waiting_max);
         }
     }
 
@@ -269,6 +275,7 @@ impl DataHandler {
                 Mail::Read { held, outcome } => {
                     self.answer_pull(io, held.conn, &held.queue, &held.payload, outcome);
                 }
+                Mail::TopicMade { topic, outcome } => self.topic_made(io, &topic, outcome),
                 Mail::Frame { conn, bytes } => {
                     if let Some(frame) = processors::frame_of(&bytes) {
                         self.guarded(io, conn, |this, io| this.handle_frames(io, conn, &[frame]));
@@ -310,6 +317,7 @@ impl std::fmt::Debug for DataHandler {
             .field("index", &self.index)
             .field("held", &self.held.len())
             .field("pending", &self.pending.len())
+            .field("making", &self.making.len())
             .finish_non_exhaustive()
     }
 }
@@ -317,6 +325,13 @@ impl std::fmt::Debug for DataHandler {
 /// This reactor's part of the pulls that may be held.
 fn held_max(shared: &Shared, config: &BrokerConfig) -> usize {
     config.held_pulls_max.div_ceil(shared.reactor_count())
+}
+
+/// This reactor's part of the bytes of sends that may wait for their topics.
+fn waiting_bytes_max(shared: &Shared, config: &BrokerConfig) -> usize {
+    config
+        .waiting_send_bytes_max
+        .div_ceil(shared.reactor_count())
 }
 
 /// Adds a queue to a short list without doubles.
@@ -375,8 +390,8 @@ impl Handler for DataHandler {
         next.into_iter().flatten().min().map(Duration::from_millis)
     }
 
-    /// Parked replies and requests at other threads are still to be answered; a held pull is
-    /// answered by the end of its connection.
+    /// Parked replies, sends that wait for their topics and requests at other threads are still to
+    /// be answered; a held pull is answered by the end of its connection.
     fn drained(&mut self, _io: &mut Io<'_>) -> bool {
         let shared = &self.shared;
         let handed_over = !shared.control.is_empty()
@@ -384,7 +399,7 @@ impl Handler for DataHandler {
             || !shared.transactions.inbox.is_empty()
             || !shared.pops.inbox.is_empty()
             || !shared.cold.is_empty();
-        self.pending.is_empty() && !handed_over
+        self.pending.is_empty() && self.making.is_empty() && !handed_over
     }
 }
 

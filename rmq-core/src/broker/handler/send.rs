@@ -7,11 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::detour::Detour;
 use super::{DataHandler, note};
 use crate::base::ErrorKind;
-use crate::broker::control::{NewTopic, Task};
 use crate::broker::names;
-use crate::broker::overload;
 use crate::broker::pending::{Deadlines, Verdict};
-use crate::broker::processors;
 use crate::broker::reply::Refusal;
 use crate::broker::schedule::DelayLevel;
 use crate::broker::shared::Shared;
@@ -135,7 +132,7 @@ fn push_property(out: &mut Vec<u8>, name: &str, value: &str) {
 /// Why a send is not staged.
 pub(super) enum NotStaged {
     Refused(Refusal),
-    /// The control thread has it now.
+    /// It waits for the control thread.
     Deferred,
 }
 
@@ -175,8 +172,8 @@ impl DataHandler {
         self.stage.batch = Some(batch.recycle());
     }
 
-    /// Refuses a send before it is looked at.
-    fn refuse_frame(
+    /// Refuses a send that is not looked at.
+    pub(super) fn refuse_frame(
         &self,
         io: &mut Io<'_>,
         conn: ConnectionId,
@@ -245,8 +242,9 @@ impl DataHandler {
             return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark).into());
         }
         let topic_name = request.topic;
+        self.wait_for_topic(conn, topic_name, frame)?;
         let Some(topic) = self.topics.get(&self.shared, topic_name) else {
-            return self.defer_to_creation(conn, request, frame);
+            return self.ask_for_topic(conn, request, frame);
         };
         if topic.config.order && self.config.broker_permission.cast_signed() & PERM_WRITE == 0 {
             let ip = self.shared.store_host().ip();
@@ -286,35 +284,6 @@ impl DataHandler {
             ..origin
         };
         self.stage_single(head, &dead.request(request), frame, batch, origin)
-    }
-
-    fn defer_to_creation(
-        &mut self,
-        conn: ConnectionId,
-        request: &SendRequest<'_>,
-        frame: &FrameRef<'_>,
-    ) -> Result<(), NotStaged> {
-        let topic = request.topic;
-        names::check_topic(topic)
-            .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
-        if names::is_send_forbidden(topic) {
-            let remark = format!("Sending message to topic[{topic}] is forbidden.");
-            return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark).into());
-        }
-        let topic = NewTopic {
-            topic: topic.to_owned(),
-            default_topic: request.default_topic.to_string(),
-            queue_nums: request.default_topic_queue_nums,
-            unit_mode: request.unit_mode,
-        };
-        let task = Task::CreateTopic {
-            conn,
-            frame: processors::bytes_of(frame),
-            topic,
-        };
-        let pushed = self.shared.control.try_push(task);
-        pushed.map_err(|_| overload::full())?;
-        Err(NotStaged::Deferred)
     }
 
     fn stage_single<'f>(
