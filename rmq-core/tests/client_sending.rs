@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -250,6 +251,54 @@ fn held_messages_travel_together_and_are_answered_one_by_one() {
         assert_eq!(sent.offset_msg_id, message.offset_msg_id().as_str());
         assert_eq!(sent.queue_offset, message.queue_offset);
         assert_eq!(message.message.property("__SHARDINGKEY"), Some("user"));
+    }
+}
+
+/// At first contact the route is asked for, the connection is made and, in every other round, the
+/// topic. What is sent before, while and after that goes in the order of the calls.
+#[test]
+fn sends_of_one_thread_keep_their_order_at_first_contact() {
+    const ROUNDS: usize = 40;
+    const AT_LEAST: usize = 200;
+    const AT_MOST: usize = 5_000;
+    let cluster = cluster();
+    let admin = Admin::start(ClientOptions::new(cluster.nameserver_addresses())).unwrap();
+    admin.create_topic(&TopicConfig::new(TOPIC)).unwrap();
+    let other = Producer::start(options(&cluster)).unwrap();
+    let known = other.queues(TOPIC).unwrap().remove(0);
+    for round in 0..ROUNDS {
+        let topic = format!("first-{round}");
+        if round % 2 == 0 {
+            admin.create_topic(&TopicConfig::new(&topic)).unwrap();
+        }
+        let queue = MessageQueue {
+            topic: topic.clone(),
+            ..known.clone()
+        };
+        let producer = Producer::start(options(&cluster)).unwrap();
+        let answered = Arc::new(AtomicUsize::new(0));
+        let (told, offsets) = mpsc::channel();
+        let mut sent = 0;
+        // Some are to come when the first are answered, and so on their way already.
+        while sent < AT_LEAST || (answered.load(Ordering::SeqCst) == 0 && sent < AT_MOST) {
+            let (number, told) = (sent, told.clone());
+            let answered = Arc::clone(&answered);
+            let done = move |outcome: Result<SendResult>| {
+                answered.fetch_add(1, Ordering::SeqCst);
+                let offset = outcome.unwrap().queue_offset;
+                told.send((number, usize::try_from(offset).unwrap()))
+                    .unwrap();
+            };
+            let message = Message::new(&topic, "x");
+            let to_queue = SendOptions::to_queue(queue.clone());
+            producer.send_async(message, to_queue, done).unwrap();
+            sent += 1;
+        }
+        for _ in 0..sent {
+            let (number, offset) = offsets.recv_timeout(LONG).unwrap();
+            assert_eq!(number, offset, "{topic}, one of {sent}");
+        }
+        producer.close(LONG).unwrap();
     }
 }
 
