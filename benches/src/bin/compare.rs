@@ -7,18 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rmq_benches::compare::machine;
 use rmq_benches::compare::rows::{Options, ROWS, measure};
-use rmq_benches::compare::server::{Maker, Programs};
+use rmq_benches::compare::server::{Maker, Places, Programs};
 use rmq_benches::compare::table::Results;
 use rmq_core::base::error::{Error, Result};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Server {
-    Apache,
-    Rmq,
-}
 
 /// Measures rmq and Apache RocketMQ by turns, and prints the medians of the rounds as Markdown.
 ///
@@ -41,13 +35,9 @@ struct Args {
     only: Vec<String>,
     /// Servers
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["apache", "rmq"])]
-    servers: Vec<Server>,
-    /// The folder with mqnamesrv and mqbroker; that of this program when left out
-    #[arg(long)]
-    rmq: Option<PathBuf>,
-    /// Where stores are made: the disk that is measured
-    #[arg(long)]
-    stores: Option<PathBuf>,
+    servers: Vec<Maker>,
+    #[command(flatten)]
+    places: Places,
     /// Writes everything here as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -56,15 +46,8 @@ struct Args {
     list: bool,
 }
 
-impl Args {
-    fn programs(&self) -> Result<Programs> {
-        let apache = self.servers.contains(&Server::Apache);
-        Programs::locate(apache, self.rmq.clone(), self.stores.clone())
-    }
-}
-
 fn compare(args: &Args) -> Result<()> {
-    let programs = args.programs()?;
+    let programs = Programs::locate(&args.servers, &args.places)?;
     let options = Options {
         measure: Duration::from_secs_f64(args.seconds.max(0.1)),
         warm_up: Duration::from_secs_f64(args.warm_up.max(0.0)),
@@ -82,11 +65,7 @@ fn compare(args: &Args) -> Result<()> {
         if round % 2 == 0 {
             servers.reverse();
         }
-        for server in servers {
-            let maker = match server {
-                Server::Apache => Maker::Apache,
-                Server::Rmq => Maker::Rmq,
-            };
+        for maker in servers {
             measure(maker, &programs, &options, &mut |figure| {
                 eprintln!(
                     "round {round} {:<14} {:<16} {:>12.1}{}",

@@ -2,15 +2,14 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use hdrhistogram::Histogram;
 use rmq_benches::compare::machine;
-use rmq_benches::compare::server::{Maker, Programs};
+use rmq_benches::compare::server::OneMaker;
 use rmq_benches::replicate::Group;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::error::{Error, ErrorKind, Result};
@@ -30,12 +29,6 @@ const DELAY_MS: i64 = 2_000;
 const LEVELS: &str = "messageDelayLevel=1s 2s 3s\n";
 const PROPERTIES: &str = "DELAY\u{1}2\u{2}";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Server {
-    Apache,
-    Rmq,
-}
-
 /// Sends messages with a delay of two seconds, evenly, and tells how long after their time they
 /// were in their topic. A message that was there early is an error.
 #[derive(Debug, Parser)]
@@ -50,15 +43,8 @@ struct Args {
     /// Lines for the broker's configuration, for example flushDiskType=SYNC_FLUSH
     #[arg(long)]
     set: Vec<String>,
-    /// Whose servers
-    #[arg(long, value_enum, default_value = "rmq")]
-    server: Server,
-    /// The folder with mqnamesrv and mqbroker; that of this program when left out
-    #[arg(long)]
-    rmq: Option<PathBuf>,
-    /// Where stores are made
-    #[arg(long)]
-    stores: Option<PathBuf>,
+    #[command(flatten)]
+    servers: OneMaker,
 }
 
 /// Sends each message at its moment; its body is when it was sent, in ms.
@@ -137,9 +123,7 @@ fn read(
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let apache = args.server == Server::Apache;
-    let programs = Programs::locate(apache, args.rmq.clone(), args.stores.clone())?;
-    let maker = if apache { Maker::Apache } else { Maker::Rmq };
+    let (maker, programs) = (args.servers.maker, args.servers.programs()?);
     let set: String = args.set.iter().map(|line| format!("{line}\n")).collect();
     let group = Group::start(maker, &programs, &format!("{LEVELS}{set}"))?;
     let broker = group.master.to_string();

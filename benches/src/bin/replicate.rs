@@ -2,14 +2,13 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rmq_benches::compare::disk::write_mib_per_s;
 use rmq_benches::compare::machine;
-use rmq_benches::compare::server::{Maker, Programs};
+use rmq_benches::compare::server::{OneMaker, Programs};
 use rmq_benches::load::{Plan, Report, run};
 use rmq_benches::replicate::{Group, Lag};
 use rmq_core::base::clock::{Clock, SystemClock};
@@ -17,12 +16,6 @@ use rmq_core::base::error::Result;
 
 /// A slave that lacks no more than this counts as caught up: sends go on meanwhile.
 const NEAR_BYTES: i64 = 1 << 20;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Server {
-    Apache,
-    Rmq,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -73,30 +66,11 @@ struct Args {
     /// Lines for the master's and the slave's configuration, for example flushDiskType=SYNC_FLUSH
     #[arg(long)]
     set: Vec<String>,
-    /// Whose servers
-    #[arg(long, value_enum, default_value = "rmq")]
-    server: Server,
-    /// The folder with mqnamesrv and mqbroker; that of this program when left out
-    #[arg(long)]
-    rmq: Option<PathBuf>,
-    /// Where stores are made: the disk that is measured
-    #[arg(long)]
-    stores: Option<PathBuf>,
+    #[command(flatten)]
+    servers: OneMaker,
 }
 
 impl Args {
-    fn maker(&self) -> Maker {
-        match self.server {
-            Server::Apache => Maker::Apache,
-            Server::Rmq => Maker::Rmq,
-        }
-    }
-
-    fn programs(&self) -> Result<Programs> {
-        let apache = self.server == Server::Apache;
-        Programs::locate(apache, self.rmq.clone(), self.stores.clone())
-    }
-
     fn lines(&self, lines: &str) -> String {
         let set: String = self.set.iter().map(|line| format!("{line}\n")).collect();
         format!("{lines}{set}")
@@ -111,7 +85,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn throughput(args: &Args, programs: &Programs, mode: Mode) -> Result<Vec<(Report, Lag)>> {
-    let mut group = Group::start(args.maker(), programs, &args.lines(mode.lines()))?;
+    let mut group = Group::start(args.servers.maker, programs, &args.lines(mode.lines()))?;
     group.start_slave(&args.lines(""))?;
     group.caught_up(0)?;
     let seconds = |value: f64| Duration::from_secs_f64(value.max(0.1));
@@ -129,7 +103,7 @@ fn throughput(args: &Args, programs: &Programs, mode: Mode) -> Result<Vec<(Repor
 
 /// MiB a second at which an empty slave copies what its master has, and that of the disk alone.
 fn catch_up(args: &Args, programs: &Programs) -> Result<(f64, f64)> {
-    let mut group = Group::start(args.maker(), programs, &args.lines(""))?;
+    let mut group = Group::start(args.servers.maker, programs, &args.lines(""))?;
     let body = 4096;
     let plan = Plan {
         count: Some(u64::from(args.catch_up_mib) * 256),
@@ -149,7 +123,7 @@ fn catch_up(args: &Args, programs: &Programs) -> Result<(f64, f64)> {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let programs = args.programs()?;
+    let programs = args.servers.programs()?;
     let load = machine::load();
     println!("{}, load {load:.1} at the start\n", machine::describe());
     let modes = [Mode::Asynchronous, Mode::Synchronous];

@@ -3,15 +3,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use clap::Parser;
 use clap::builder::RangedI64ValueParser;
-use clap::{Parser, ValueEnum};
 use rmq_benches::compare::machine::{self, Memory};
-use rmq_benches::compare::server::{Maker, Pair, Programs};
+use rmq_benches::compare::server::{OneMaker, Pair};
 use rmq_benches::peer::Peer;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::crc::crc32;
@@ -33,12 +32,6 @@ fn at_most(most: i64) -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=most)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Server {
-    Apache,
-    Rmq,
-}
-
 /// Makes topics at a broker with a nameserver, sends a message to each queue, and tells times,
 /// memory and sizes; then the time of a restart after a stop and after a kill.
 #[derive(Debug, Parser)]
@@ -53,15 +46,8 @@ struct Args {
     /// Requests in flight
     #[arg(long, default_value_t = 64)]
     window: usize,
-    /// Whose servers
-    #[arg(long, value_enum, default_value = "rmq")]
-    server: Server,
-    /// The folder with mqnamesrv and mqbroker; that of this program when left out
-    #[arg(long)]
-    rmq: Option<PathBuf>,
-    /// Where stores are made: the disk that is measured
-    #[arg(long)]
-    stores: Option<PathBuf>,
+    #[command(flatten)]
+    servers: OneMaker,
 }
 
 fn new_topic(number: u32, queues: u32) -> Command {
@@ -200,12 +186,7 @@ fn ready(pair: &Pair, topic: &str) -> Result<Duration> {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let maker = match args.server {
-        Server::Apache => Maker::Apache,
-        Server::Rmq => Maker::Rmq,
-    };
-    let apache = maker == Maker::Apache;
-    let programs = Programs::locate(apache, args.rmq.clone(), args.stores.clone())?;
+    let (maker, programs) = (args.servers.maker, args.servers.programs()?);
     let load = machine::load();
     println!("{}, load {load:.1} at the start\n", machine::describe());
     let mut pair = Pair::start(maker, &programs, false)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rmq_core::base::clock::{Clock, SystemClock};
@@ -24,7 +25,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 pub const APACHE_VERSION: &str = "5.5.0";
 
 /// Whose servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Maker {
     /// Apache RocketMQ.
     Apache,
@@ -40,6 +41,37 @@ impl Maker {
             Self::Apache => format!("Apache {APACHE_VERSION}"),
             Self::Rmq => format!("rmq {}", env!("CARGO_PKG_VERSION")),
         }
+    }
+}
+
+/// The arguments of every program that starts servers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Places {
+    /// The folder with mqnamesrv and mqbroker; that of this program when left out
+    #[arg(long)]
+    rmq: Option<PathBuf>,
+    /// Where stores are made: the disk that is measured
+    #[arg(long)]
+    stores: Option<PathBuf>,
+}
+
+/// The arguments of a program that measures the servers of one maker.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OneMaker {
+    /// Whose servers
+    #[arg(long = "server", value_enum, default_value = "rmq")]
+    pub maker: Maker,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl OneMaker {
+    /// See `Programs::locate`.
+    ///
+    /// # Errors
+    /// When Apache's cannot be had.
+    pub fn programs(&self) -> Result<Programs> {
+        Programs::locate(&[self.maker], &self.places)
     }
 }
 
@@ -59,20 +91,20 @@ impl Programs {
     ///
     /// # Errors
     /// When Apache's cannot be had.
-    pub fn locate(apache: bool, rmq: Option<PathBuf>, stores: Option<PathBuf>) -> Result<Self> {
+    pub fn locate(makers: &[Maker], places: &Places) -> Result<Self> {
         let own = std::env::current_exe().map_err(|e| Error::io("find", "this program", e))?;
         let own = own.parent().unwrap_or(Path::new(".")).to_path_buf();
         let target = own.parent().unwrap_or(Path::new("target"));
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let script = package.join("../rmq-core/tests/interop/fetch.sh");
-        let apache = match apache {
+        let apache = match makers.contains(&Maker::Apache) {
             true => fetch_apache(&script, target)?,
             false => PathBuf::new(),
         };
         Ok(Self {
             apache,
-            rmq: rmq.unwrap_or(own),
-            stores: stores.unwrap_or_else(std::env::temp_dir),
+            rmq: places.rmq.clone().unwrap_or(own),
+            stores: places.stores.clone().unwrap_or_else(std::env::temp_dir),
         })
     }
 }
