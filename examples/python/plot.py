@@ -9,6 +9,7 @@ Without matplotlib the figures are printed.
 # %% Arguments
 import argparse
 import time
+from collections import deque
 from concurrent.futures import Future
 
 import rmq
@@ -28,7 +29,7 @@ def arguments() -> argparse.Namespace:
 def measure(namesrv: str, seconds: float, size: int, in_flight: int) -> list[tuple[float, float]]:
     """When each send ended, and how long it took, in seconds."""
     ended: list[tuple[float, float]] = []
-    under_way: list[Future[rmq.SendResult]] = []
+    under_way: deque[Future[rmq.SendResult]] = deque()
     message = rmq.Message("plot", b"x" * size)
     with rmq.Producer("plot", namesrv) as producer:
         producer.send(message)
@@ -43,9 +44,7 @@ def measure(namesrv: str, seconds: float, size: int, in_flight: int) -> list[tup
             future.add_done_callback(note)
             under_way.append(future)
             if len(under_way) >= in_flight:
-                for one in under_way:
-                    one.result()
-                under_way.clear()
+                under_way.popleft().result()
         for one in under_way:
             one.result()
         producer.flush()
@@ -53,29 +52,39 @@ def measure(namesrv: str, seconds: float, size: int, in_flight: int) -> list[tup
 
 
 # %% The plot
-def show(ended: list[tuple[float, float]], out: str) -> None:
-    took = sorted(latency for _, latency in ended)
+def show(ended: list[tuple[float, float]], seconds: float, out: str) -> None:
+    took = sorted(latency * 1000 for _, latency in ended)
+    parts = []
     for name, part in (("half", 0.5), ("99 %", 0.99), ("99.9 %", 0.999)):
-        latency = took[min(len(took) - 1, int(len(took) * part))]
-        print(f"{name} of {len(took)} sends took less than {latency * 1000:.2f} ms")
+        parts.append((name, took[min(len(took) - 1, int(len(took) * part))]))
+        print(f"{name} of {len(took)} sends took at most {parts[-1][1]:.2f} ms")
     try:
         import matplotlib
     except ImportError:
-        print("no plot: matplotlib is not installed")
+        print("no plot: matplotlib is missing; pip install 'rmq[plot]' brings it")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, (rate, latencies) = pyplot.subplots(2, 1, figsize=(8, 6))
-    step = 0.1
-    slots = int(max(end for end, _ in ended) / step) + 1
-    counts = [0] * slots
+    # What ended after the last whole slot was not sent at the full rate.
+    slots = max(1, int(seconds / 0.1))
+    step = seconds / slots
+    counts = [0.0] * slots
     for end, _ in ended:
-        counts[int(end / step)] += 1
-    rate.plot([slot * step for slot in range(slots)], [count / step for count in counts])
-    rate.set(xlabel="s", ylabel="messages a second", ylim=(0, None))
-    latencies.hist([latency * 1000 for latency in took], bins=100, log=True)
-    latencies.set(xlabel="ms", ylabel="sends")
+        if end < seconds:
+            counts[min(slots - 1, int(end / step))] += 1 / step
+    rate.stairs(counts, [slot * step for slot in range(slots + 1)], fill=True, alpha=0.6)
+    rate.set(title=f"{len(ended):,} sends", xlabel="time (s)", ylabel="sends a second")
+    rate.set(xlim=(0, seconds), ylim=(0, None))
+    rate.yaxis.set_major_formatter("{x:,.0f}")
+    latencies.hist(took, bins=100, log=True, alpha=0.6)
+    for (name, latency), style in zip(parts, ("-", "--", ":")):
+        label = f"{name}: {latency:.2f} ms"
+        latencies.axvline(latency, color="black", linestyle=style, label=label)
+    latencies.set(xlabel="time that a send took (ms)", ylabel="sends", xlim=(0, None))
+    latencies.yaxis.set_major_formatter("{x:,.0f}")
+    latencies.legend()
     figure.tight_layout()
     figure.savefig(out)
     print(f"see {out}")
@@ -83,11 +92,16 @@ def show(ended: list[tuple[float, float]], out: str) -> None:
 
 def main() -> None:
     given = arguments()
+
+    def run(namesrv: str) -> None:
+        ended = measure(namesrv, given.seconds, given.bytes, given.in_flight)
+        show(ended, given.seconds, given.out)
+
     if given.namesrv:
-        show(measure(given.namesrv, given.seconds, given.bytes, given.in_flight), given.out)
+        run(given.namesrv)
         return
     with rmq.testing.Cluster() as cluster:
-        show(measure(cluster.namesrv, given.seconds, given.bytes, given.in_flight), given.out)
+        run(cluster.namesrv)
 
 
 if __name__ == "__main__":

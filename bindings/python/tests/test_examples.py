@@ -18,6 +18,8 @@ def test_example(tmp_path: Path, program: str) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
+    if program == "plot.py":
+        assert (tmp_path / "run.png").exists() or "pip install 'rmq[plot]'" in ended.stdout
 
 
 def test_examples_are_typed(tmp_path: Path) -> None:
