@@ -2,7 +2,8 @@
 # Brings together what the interop suites need: the official Java clients, the suite compiled
 # against each of them, the Go suite, and Apache's own servers. Quick when nothing changed.
 #
-# usage: fetch.sh FOLDER [client-4.9.8 | client-5.5.0 | server-5.5.0 | server-4.9.7 | go]...
+# usage: fetch.sh FOLDER [PART]...
+# PART: client-4.9.8 client-5.5.0 server-5.5.0 server-4.9.7 proxy-5.5.0 go
 #
 # Leaves FOLDER/jars/PART/*.jar, FOLDER/classes/VERSION and FOLDER/go/suite.
 set -euo pipefail
@@ -87,7 +88,7 @@ for part in "$@"; do
             jars "$part"
             classes "${part#client-}"
             ;;
-        server-*) jars "$part" ;;
+        server-* | proxy-*) jars "$part" ;;
         go) go_suite ;;
         *)
             say "unknown part $part"
