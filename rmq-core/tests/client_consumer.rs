@@ -13,14 +13,15 @@ use std::time::Duration;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result, thread};
 use rmq_core::embed::{
-    Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Deployment, Message, MessageModel,
+    Admin, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Deployment, Message, MessageModel,
     MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage,
-    SendOptions, StartFrom, Storage, Subscription,
+    SendOptions, StartFrom, Storage, Subscription, admin_invoke,
 };
 use rmq_core::protocol::body::consumer_status::ConsumerStatus;
 use rmq_core::protocol::body::running_info::{ConsumeDirectlyResult, ConsumerRunningInfo};
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
+use rmq_core::protocol::json::Json;
 use rmq_core::protocol::request::push::{
     ConsumeMessageDirectlyRequest, GetConsumerRunningInfoRequest, GetConsumerStatusRequest,
     ResetOffsetRequest,
@@ -267,6 +268,54 @@ fn members_share_queues_and_take_each_others_over() {
     await_true(|| shares() == [4, 0, 4], shown);
     let wanted = [numbered("before", 16), during, after].concat();
     seen.await_set(&wanted);
+}
+
+/// The version of the group's subscription that brokers have.
+fn version(admin: &Admin) -> i64 {
+    let group = format!("{{\"group\":\"{GROUP}\"}}");
+    let told = admin_invoke(admin, "consumerConnection", &group).unwrap();
+    let told = Json::parse(told.as_bytes()).unwrap();
+    let of_topic = told.get("subscriptionTable").unwrap().get(TOPIC).unwrap();
+    of_topic.get("subVersion").unwrap().as_i64().unwrap()
+}
+
+#[test]
+fn a_member_whose_queues_are_others_tells_its_subscription_anew() {
+    let cluster = cluster(1);
+    let producer = producer(&cluster);
+    let admin = Admin::start(ClientOptions::new(cluster.nameserver_addresses())).unwrap();
+    send(&producer, numbered("m", 8));
+    let seen = Seen::default();
+    let options = ConsumerOptions {
+        rebalance_interval_ms: 20,
+        ..options(&cluster)
+    };
+    let start = || PushConsumer::start(options.clone(), all(), seen.listener()).unwrap();
+    // Divided again and again, the queues are the same: so is the version.
+    let settled = || {
+        let mut before = 0;
+        let is_settled = || {
+            std::thread::sleep(SHORT);
+            let now = version(&admin);
+            std::mem::replace(&mut before, now) == now
+        };
+        await_true(is_settled, || "the version is another all the time".to_owned());
+        before
+    };
+    let first = start();
+    await_queues(&first, 4);
+    let alone = settled();
+    let second = start();
+    await_queues(&first, 2);
+    await_queues(&second, 2);
+    let of_two = settled();
+    assert!(of_two > alone, "{of_two} after {alone}");
+    second.close(LONG).unwrap();
+    await_queues(&first, 4);
+    let again = settled();
+    assert!(again > of_two, "{again} after {of_two}");
+    send(&producer, numbered("n", 8));
+    seen.await_set(&[numbered("m", 8), numbered("n", 8)].concat());
 }
 
 #[test]

@@ -305,6 +305,15 @@ impl Instance {
         pending.wait_none(self.request_timeout());
     }
 
+    /// Tells every broker of this client and waits for the answers of some: of them, what follows
+    /// finds the client as it is now. Blocks.
+    pub(crate) fn greet_and_await(self: &Arc<Self>, awaited: &BTreeSet<String>) {
+        let pending = Arc::new(Pending::default());
+        self.greet_where(&|_, address| !awaited.contains(address), None);
+        self.greet_where(&|_, address| awaited.contains(address), Some(&pending));
+        pending.wait_none(self.request_timeout());
+    }
+
     fn greet_where(
         self: &Arc<Self>,
         wanted: &dyn Fn(&BTreeSet<String>, &String) -> bool,

@@ -1,6 +1,6 @@
 //! What the parts of one consumer share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -147,6 +147,8 @@ pub(crate) struct Core {
     /// Divisions in a row that did not come out.
     pub(crate) balance_failures: AtomicU32,
     subscriptions: Mutex<BTreeMap<String, SubscriptionData>>,
+    /// A topic and the version of its subscription that brokers are being told.
+    raising: Mutex<Option<(String, i64)>>,
     next_turn: AtomicUsize,
     /// Counts arrivals, for who polls.
     arrivals: Mutex<u64>,
@@ -195,6 +197,7 @@ impl Core {
             balance_at: Mutex::new(None),
             balance_failures: AtomicU32::new(0),
             subscriptions: Mutex::default(),
+            raising: Mutex::default(),
             next_turn: AtomicUsize::new(0),
             arrivals: Mutex::new(0),
             arrived: Condvar::new(),
@@ -313,6 +316,36 @@ impl Core {
         self.subscriptions.lock().values().cloned().collect()
     }
 
+    /// Tells the brokers that this member has other queues of a topic than before: its subscription
+    /// replaces what another member told them before. Waits for those at the addresses `awaited`,
+    /// and has pulls ask for the new version when they know it. Blocks.
+    pub(crate) fn raise_version(&self, topic: &str, awaited: &BTreeSet<String>) {
+        let Some(subscription) = self.subscription(topic) else {
+            return;
+        };
+        if matches!(self.mode, Mode::Poll) {
+            return;
+        }
+        let now_ms = self.instance.runtime.clock.wall_ms();
+        let version = now_ms.max(subscription.sub_version + 1);
+        *self.raising.lock() = Some((topic.to_owned(), version));
+        self.instance.greet_and_await(awaited);
+        if let Some(subscription) = self.subscriptions.lock().get_mut(topic) {
+            subscription.sub_version = subscription.sub_version.max(version);
+        }
+        *self.raising.lock() = None;
+    }
+
+    /// The subscriptions as brokers are told of them.
+    fn told_subscriptions(&self) -> Vec<SubscriptionData> {
+        let mut subscriptions = self.subscriptions();
+        if let Some((topic, version)) = &*self.raising.lock() {
+            let of_topic = subscriptions.iter_mut().filter(|data| data.topic == *topic);
+            of_topic.for_each(|data| data.sub_version = data.sub_version.max(*version));
+        }
+        subscriptions
+    }
+
     /// The queues it has, as the program knows them.
     pub(crate) fn own_queues(&self) -> Vec<MessageQueue> {
         let queues = self.queues.lock();
@@ -380,7 +413,7 @@ impl Member for Core {
                 StartFrom::Timestamp(_) => ConsumeFromWhere::Timestamp,
             },
             message_model: self.options.message_model,
-            subscriptions: self.subscriptions(),
+            subscriptions: self.told_subscriptions(),
             unit_mode: false,
         };
         (Vec::new(), vec![data])

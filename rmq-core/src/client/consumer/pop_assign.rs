@@ -115,11 +115,14 @@ impl Core {
     /// Makes `share` what the consumer pops of a topic.
     pub(crate) fn apply_pops(self: &Arc<Self>, topic: &str, share: &[MessageQueue]) {
         let gone = |queue: &MessageQueue| queue.topic == topic && !share.contains(queue);
+        let before = self.pops.lock().len();
         self.stop_pops(gone);
         let have: BTreeSet<MessageQueue> = self.pops.lock().keys().cloned().collect();
-        for queue in share.iter().filter(|queue| !have.contains(queue)) {
-            self.begin_pop(queue.clone());
+        let mut new = share.iter().filter(|queue| !have.contains(queue)).peekable();
+        if have.len() != before || new.peek().is_some() {
+            self.raise_version(topic, &BTreeSet::new());
         }
+        new.for_each(|queue| self.begin_pop(queue.clone()));
     }
 
     /// Pops no more of some queues.

@@ -134,10 +134,12 @@ impl Core {
 
     /// Makes `share` what the consumer has of a topic; false when that did not come out yet.
     pub(crate) fn apply(self: &Arc<Self>, topic: &str, share: &[MessageQueue]) -> bool {
-        let mut complete = true;
+        let (mut complete, mut changed) = (true, false);
         for queue in self.assigned() {
             if queue.queue.topic == topic && !share.contains(&queue.queue) {
-                complete &= self.release(&queue);
+                let released = self.release(&queue);
+                complete &= released;
+                changed |= released;
             }
         }
         let kept = self.assigned();
@@ -152,25 +154,35 @@ impl Core {
             .filter(|queue| !have.contains(queue))
             .cloned()
             .collect();
-        let usable = match self.is_locking() {
-            true => self.lock(&new),
-            false => new.iter().cloned().collect(),
-        };
-        for queue in new {
-            if !usable.contains(&queue) {
-                // Another member has not let go of it.
-                complete = false;
-                continue;
-            }
-            match self.start_offset(&queue) {
-                Ok(offset) => self.begin_queue(queue, offset),
-                Err(error) => {
-                    tracing::debug!(%error, ?queue, "a queue's offset is not known");
-                    complete = false;
-                }
-            }
+        let begun = self.usable(&new);
+        complete &= begun.len() == new.len();
+        if changed || !begun.is_empty() {
+            let brokers = begun.iter().map(|(queue, _)| &queue.broker_name);
+            let found = brokers.filter_map(|name| self.instance.broker(name, 0).ok());
+            self.raise_version(topic, &found.map(|(address, _)| address).collect());
+        }
+        for (queue, offset) in begun {
+            self.begin_queue(queue, offset);
         }
         complete
+    }
+
+    /// Those of some queues that can be taken over now, and where to begin with each. Blocks.
+    fn usable(&self, queues: &[MessageQueue]) -> Vec<(MessageQueue, i64)> {
+        // Of the others, another member has not let go.
+        let usable = match self.is_locking() {
+            true => self.lock(queues),
+            false => queues.iter().cloned().collect(),
+        };
+        let begin = |queue: MessageQueue| match self.start_offset(&queue) {
+            Ok(offset) => Some((queue, offset)),
+            Err(error) => {
+                tracing::debug!(%error, ?queue, "a queue's offset is not known");
+                None
+            }
+        };
+        let wanted = queues.iter().filter(|queue| usable.contains(queue));
+        wanted.cloned().filter_map(begin).collect()
     }
 
     /// Begins to take from a queue.
