@@ -1453,12 +1453,14 @@ void rmq_push_consumer_free(struct rmq_push_consumer *consumer);
 /**
  * Says that a message of a push consumer is done with. The first answer for a message counts; all
  * are without effect when its consumer was closed, or lost the queue to another member of the
- * group, and the message comes again. Never waits.
+ * group, and the message comes again. So it does when it is not answered for within
+ * "consumeTimeout" (minutes, from when the program took it; not in order and not of a broadcast)
+ * or, popped, within "popInvisibleTime". Never waits.
  *
  * @param message A message of a push consumer; it stays the caller's.
  * @param error NULL, or where to store an error (NULL after success) that the caller frees.
- * @return `RMQ_OK`; `RMQ_E_INVALID` for a message that came otherwise; `RMQ_E_HANDLE`,
- * `RMQ_E_FORKED`.
+ * @return `RMQ_OK`, also for a second answer; `RMQ_E_TIMEOUT` when it is too late;
+ * `RMQ_E_INVALID` for a message that came otherwise; `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
  */
 rmq_status rmq_received_ack(struct rmq_received *message, struct rmq_error **error);
 

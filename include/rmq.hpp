@@ -773,22 +773,38 @@ private:
 };
 
 /* A message of a push consumer, to be answered for; one that goes without an answer comes again
-   later. */
+   later. An answer is false when it comes too late, after "consumeTimeout": the message comes
+   again. */
 class Delivery : public Received {
 public:
     using Received::Received;
 
-    void ack()
+    bool ack()
     {
-        detail::check([&](rmq_error **error) { return rmq_received_ack(mutable_get(), error); });
+        return in_time([&](rmq_error **error) { return rmq_received_ack(mutable_get(), error); });
     }
 
     /* After the time of this delay level of the broker; at 0 the later the more often it came. */
-    void later(std::int32_t delay_level = 0)
+    bool later(std::int32_t delay_level = 0)
     {
-        detail::check([&](rmq_error **error) {
+        return in_time([&](rmq_error **error) {
             return rmq_received_later(mutable_get(), delay_level, error);
         });
+    }
+
+private:
+    template <typename Call> static bool in_time(Call &&call)
+    {
+        rmq_status status = RMQ_OK;
+        detail::check([&](rmq_error **error) -> rmq_status {
+            status = call(error);
+            if (status != RMQ_E_TIMEOUT)
+                return status;
+            rmq_error_free(*error);
+            *error = nullptr;
+            return RMQ_OK;
+        });
+        return status == RMQ_OK;
     }
 };
 

@@ -386,6 +386,25 @@ fn popped_messages_are_answered_for_by_handle() {
 }
 
 #[test]
+fn a_popped_handle_is_late_when_its_time_is_over() {
+    let cluster = cluster();
+    let producer = producer(&cluster);
+    send(&producer, "m", 1);
+    set_mode(&cluster, MessageRequestMode::Pop);
+    let options = ConsumerOptions {
+        pop_invisible_ms: 5_000,
+        ..options(&cluster)
+    };
+    let (consumer, deliveries) = PushConsumer::start_queued(options, all()).unwrap();
+    let one = || deliveries.poll(1, LONG).unwrap().pop().unwrap();
+    let (late, again) = (one(), one());
+    assert_eq!(again.message().reconsume_times, 1);
+    assert!(!late.ack() && late.is_late() && !late.later(0));
+    assert!(again.ack() && !again.is_late());
+    consumer.close(LONG).unwrap();
+}
+
+#[test]
 fn only_what_was_asked_for_is_popped() {
     let cluster = cluster();
     let producer = producer(&cluster);

@@ -255,6 +255,44 @@ fn what_is_dropped_or_put_off_comes_again_and_what_is_given_up_does_not() {
 }
 
 #[test]
+fn what_is_not_answered_for_in_time_comes_again() {
+    let cluster = cluster();
+    let producer = producer(&cluster);
+    let options = ConsumerOptions {
+        consume_timeout_ms: 1_000,
+        ..options(&cluster)
+    };
+    let (consumer, deliveries) = PushConsumer::start_queued(options, all()).unwrap();
+    send(&producer, 3);
+    let kept: Vec<Delivery> = (0..3).map(|_| one(&deliveries)).collect();
+    // In time, unless this machine stood still.
+    let in_time = kept[0].ack();
+    assert_ne!(in_time, kept[0].is_late());
+    let mut stuck: BTreeSet<usize> = kept.iter().map(number).collect();
+    if in_time {
+        stuck.remove(&number(&kept[0]));
+    }
+    while !stuck.is_empty() {
+        let again = one(&deliveries);
+        assert!(again.message().reconsume_times > 0);
+        // The answer to the old handle is none to the new one.
+        let mut old = kept.iter().filter(|old| number(old) == number(&again));
+        assert!(old.all(|old| old.is_late() && !old.ack() && !old.later(0)));
+        if again.ack() {
+            stuck.remove(&number(&again));
+        }
+    }
+    assert!(!kept[0].ack());
+    // The end does not wait for the answer to what was taken back.
+    send(&producer, 1);
+    let late = one(&deliveries);
+    while !one(&deliveries).ack() {}
+    consumer.close(LONG).unwrap();
+    assert!(late.is_late() && !late.ack());
+    await_rest(&cluster, &producer, Vec::new());
+}
+
+#[test]
 fn in_order_the_next_message_waits_for_the_answer() {
     let cluster = cluster();
     let producer = producer(&cluster);

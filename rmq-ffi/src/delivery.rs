@@ -4,27 +4,34 @@ use crate::boundary::call;
 use crate::error::{Fault, rmq_error};
 use crate::handle;
 use crate::received::{Received, rmq_received};
-use crate::status::rmq_status;
+use crate::status::{RMQ_E_TIMEOUT, rmq_status};
 use rmq_core::embed::Delivery;
 
-fn answer(message: *mut rmq_received, answer: impl FnOnce(&Delivery)) -> Result<(), Fault> {
+fn answer(message: *mut rmq_received, answer: impl FnOnce(&Delivery) -> bool) -> Result<(), Fault> {
     let received = handle::get::<Received>(message)?;
     let delivery = received.delivery();
     let delivery = delivery.ok_or_else(|| {
         Fault::invalid("the message did not come from a push consumer, so nobody asks for it")
     })?;
-    answer(delivery);
-    Ok(())
+    match answer(delivery) || !delivery.is_late() {
+        true => Ok(()),
+        false => Err(Fault::new(
+            RMQ_E_TIMEOUT,
+            "the answer is too late: the message comes again",
+        )),
+    }
 }
 
 /// Says that a message of a push consumer is done with. The first answer for a message counts; all
 /// are without effect when its consumer was closed, or lost the queue to another member of the
-/// group, and the message comes again. Never waits.
+/// group, and the message comes again. So it does when it is not answered for within
+/// "consumeTimeout" (minutes, from when the program took it; not in order and not of a broadcast)
+/// or, popped, within "popInvisibleTime". Never waits.
 ///
 /// @param message A message of a push consumer; it stays the caller's.
 /// @param error NULL, or where to store an error (NULL after success) that the caller frees.
-/// @return `RMQ_OK`; `RMQ_E_INVALID` for a message that came otherwise; `RMQ_E_HANDLE`,
-/// `RMQ_E_FORKED`.
+/// @return `RMQ_OK`, also for a second answer; `RMQ_E_TIMEOUT` when it is too late;
+/// `RMQ_E_INVALID` for a message that came otherwise; `RMQ_E_HANDLE`, `RMQ_E_FORKED`.
 ///
 /// # Safety
 /// As the parameters say.
@@ -35,13 +42,7 @@ pub unsafe extern "C" fn rmq_received_ack(
     error: *mut *mut rmq_error,
 ) -> rmq_status {
     // SAFETY: the caller vouches for `error`.
-    unsafe {
-        call(error, || {
-            answer(message, |delivery| {
-                delivery.ack();
-            })
-        })
-    }
+    unsafe { call(error, || answer(message, Delivery::ack)) }
 }
 
 /// Says that a message of a push consumer is to come again later. Otherwise as `rmq_received_ack`.
@@ -62,9 +63,7 @@ pub unsafe extern "C" fn rmq_received_later(
     delay_level: i32,
     error: *mut *mut rmq_error,
 ) -> rmq_status {
-    let later = |delivery: &Delivery| {
-        delivery.later(delay_level);
-    };
+    let later = |delivery: &Delivery| delivery.later(delay_level);
     // SAFETY: the caller vouches for `error`.
     unsafe { call(error, || answer(message, later)) }
 }

@@ -30,7 +30,8 @@ const KEYS: Keys = Keys {
 /// `clientRebalance`, `popInvisibleTime`, `popBatchNums`, `popThresholdForQueue`, `autoCommit`,
 /// `autoCommitIntervalMillis`, `rocketmq.client.rebalance.waitInterval`,
 /// `rocketmq.client.localOffsetStoreDir`, and those of every client, as `producer_options`
-/// has them; and `rmq.maxMessageBytes`, and `rmq.popRetryDelays` (ms, separated by commas).
+/// has them; and `rmq.consumeTimeoutMillis` (instead of `consumeTimeout`; 0: no limit),
+/// `rmq.maxMessageBytes`, and `rmq.popRetryDelays` (ms, separated by commas).
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
 pub fn consumer_options(keys: &Properties) -> Result<ConsumerOptions> {
@@ -97,6 +98,7 @@ fn set_limit(options: &mut ConsumerOptions, key: &str, value: &str) -> Result<bo
             let minutes = KEYS.positive(key, value)?;
             options.consume_timeout_ms = minutes.saturating_mul(60_000);
         }
+        "rmq.consumeTimeoutMillis" => options.consume_timeout_ms = KEYS.read(key, value)?,
         "consumeConcurrentlyMaxSpan" => options.max_span_per_queue = KEYS.read(key, value)?,
         "maxReconsumeTimes" => {
             options.max_reconsume_times = match KEYS.read(key, value)? {
@@ -284,8 +286,13 @@ mod tests {
             (120_000, None)
         );
         assert_eq!(made.max_bytes, Some(1 << 20));
-        let endless = options(&[("maxReconsumeTimes", "-1")]).unwrap();
+        let endless = options(&[
+            ("maxReconsumeTimes", "-1"),
+            ("rmq.consumeTimeoutMillis", "0"),
+        ])
+        .unwrap();
         assert_eq!(endless.max_reconsume_times, None);
+        assert_eq!(endless.consume_timeout_ms, 0);
     }
 
     #[test]

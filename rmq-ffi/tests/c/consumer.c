@@ -262,6 +262,39 @@ static void an_answer_is_waited_for(const struct pair *pair, rmq_producer *produ
     rmq_push_consumer_free(consumer);
 }
 
+static void an_answer_comes_too_late(const struct pair *pair, rmq_producer *producer)
+{
+    rmq_push_consumer *consumer = NULL;
+    rmq_received *late, *again;
+    rmq_status status;
+    rmq_error *error = NULL;
+    rmq_config *config = consumer_config(pair, "late");
+    CHECK_STATUS(rmq_config_set(config, "rmq.consumeTimeoutMillis", "1000", NULL), RMQ_OK);
+    CHECK_STATUS(rmq_push_consumer_new(config, &consumer, NULL), RMQ_OK);
+    rmq_config_free(config);
+    CHECK_STATUS(rmq_push_consumer_subscribe(consumer, "Late", "*", RMQ_EXPRESSION_TAG, NULL),
+                 RMQ_OK);
+    CHECK_STATUS(rmq_push_consumer_start(consumer, RMQ_CONSUME_CONCURRENTLY, NULL), RMQ_OK);
+    send_numbered(producer, "Late", 1);
+    late = poll_one(consumer);
+    do {
+        /* On a machine that stands still this may be too late, too. */
+        again = poll_one(consumer);
+        CHECK(number_of(again) == 0 && rmq_received_reconsume_times(again) > 0);
+        status = rmq_received_ack(again, NULL);
+        rmq_received_free(again);
+    } while (status == RMQ_E_TIMEOUT);
+    CHECK_STATUS(status, RMQ_OK);
+    CHECK_STATUS(rmq_received_ack(late, &error), RMQ_E_TIMEOUT);
+    CHECK(strlen(rmq_error_message(error)) > 0 && !rmq_error_is_retriable(error));
+    CHECK(!rmq_error_is_fatal(error) && number_of(late) == 0);
+    rmq_error_free(error);
+    CHECK_STATUS(rmq_received_later(late, 0, NULL), RMQ_E_TIMEOUT);
+    CHECK_STATUS(rmq_push_consumer_close(consumer, WAIT_MS, NULL), RMQ_OK);
+    rmq_received_free(late);
+    rmq_push_consumer_free(consumer);
+}
+
 static void *blocked_poll(void *consumer)
 {
     rmq_received *message = NULL;
@@ -436,6 +469,7 @@ int main(void)
     producer = start_producer(&pair);
     polled_messages_are_answered_for(&pair, producer);
     an_answer_is_waited_for(&pair, producer);
+    an_answer_comes_too_late(&pair, producer);
     an_end_ends_polls(&pair);
     callbacks_answer(&pair, producer, RMQ_CONSUME_CONCURRENTLY);
     callbacks_answer(&pair, producer, RMQ_CONSUME_ORDERLY);

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::answer::Answer;
 use super::core::{Assigned, ConsumeStatus, Core, Listener, Mode};
 use super::pop::Verdict;
 use super::popping::Claim;
@@ -19,12 +20,13 @@ use crate::client::hooks::ConsumeWatch;
 use crate::protocol::message::user::ReceivedMessage;
 
 /// A message that somebody works on. It is answered for once, from any thread, by `ack` or `later`;
-/// dropping it without an answer is `later`. An answer is without effect when the consumer was
-/// closed, or another member has the queue by now: then the message comes again. Never blocks.
+/// dropping it without an answer is `later`. An answer is without effect when it comes too late
+/// (see [`is_late`](Self::is_late)), the consumer was closed, or another member has the queue by
+/// now: then the message comes again. Never blocks.
 pub struct Delivery {
     message: ReceivedMessage,
     origin: Origin,
-    answered: AtomicBool,
+    answer: Answer,
     /// Told of the answer.
     watch: Mutex<Option<ConsumeWatch>>,
     process: ProcessMark,
@@ -65,7 +67,7 @@ impl Delivery {
         Self {
             message,
             origin,
-            answered: AtomicBool::new(false),
+            answer: Answer::default(),
             watch: Mutex::default(),
             process: ProcessMark::current(),
         }
@@ -87,14 +89,21 @@ impl Delivery {
         }
     }
 
-    /// The message is done with. False when it was answered for before.
+    /// Whether it can no longer be answered for, because that took longer than
+    /// `consume_timeout_ms` or, of a popped message, `pop_invisible_ms`. It comes again then.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.answer.is_late()
+    }
+
+    /// The message is done with. False when it was answered for before, or it is too late.
     pub fn ack(&self) -> bool {
         self.answer(ConsumeStatus::Success)
     }
 
     /// The message is to come again after a delay level of the broker; at 0 the later the more
     /// often it came before; below 0 it is given up and becomes a dead letter. In order: it is next
-    /// again after `suspend_queue_ms`, whatever the level. False when it was answered for before.
+    /// again after `suspend_queue_ms`, whatever the level. False as for `ack`.
     pub fn later(&self, delay_level: i32) -> bool {
         self.answer(match delay_level {
             0 => ConsumeStatus::Later,
@@ -113,48 +122,57 @@ impl Delivery {
     }
 
     fn answer(&self, status: ConsumeStatus) -> bool {
-        if !self.process.is_current() || self.answered.swap(true, Ordering::SeqCst) {
+        if !self.process.is_current() {
             return false;
         }
-        let watch = self.watch.lock().take();
-        if let Some(watch) = watch {
+        self.look_at_time();
+        let given = self.answer.give();
+        // Hooks are told what the program says, also when that comes too late.
+        let watch = (given || self.is_late()).then(|| self.watch.lock().take());
+        if let Some(watch) = watch.flatten() {
             watch.end(status);
         }
-        match &self.origin {
-            Origin::Queue { core, queue, batch } => {
-                if let Some(core) = core.upgrade() {
-                    core.answered(queue, &self.message, batch.as_deref(), Some(status));
-                }
-            }
-            Origin::Popped { core, claim } => {
-                if let Some(core) = core.upgrade() {
-                    core.popped_answered(claim, &self.message, Some(status));
-                }
-            }
-            Origin::Directly(tell) => {
-                let tell = tell.lock().take();
-                if let Some(tell) = tell {
-                    tell(status);
-                }
+        if !given {
+            return false;
+        }
+        if let Origin::Directly(tell) = &self.origin {
+            let tell = tell.lock().take();
+            if let Some(tell) = tell {
+                tell(status);
             }
         }
+        self.end(Some(status));
         true
+    }
+
+    /// A popped message is this consumer's for a time only.
+    fn look_at_time(&self) {
+        if let Origin::Popped { core, claim } = &self.origin
+            && let Some(core) = core.upgrade()
+            && claim.is_over(core.instance.runtime.now())
+            && self.answer.miss()
+        {
+            self.end(None);
+        }
     }
 
     /// Nobody answers for it: as if it had not been handed out.
     fn abandon(self) {
-        if !self.process.is_current() || self.answered.swap(true, Ordering::SeqCst) {
-            return;
+        if self.process.is_current() && self.answer.give() {
+            self.end(None);
         }
+    }
+
+    fn end(&self, status: Option<ConsumeStatus>) {
         match &self.origin {
             Origin::Queue { core, queue, batch } => {
                 if let Some(core) = core.upgrade() {
-                    core.answered(queue, &self.message, batch.as_deref(), None);
+                    core.answered(queue, &self.message, batch.as_deref(), status);
                 }
             }
             Origin::Popped { core, claim } => {
                 if let Some(core) = core.upgrade() {
-                    core.popped_answered(claim, &self.message, None);
+                    core.popped_answered(claim, &self.message, status);
                 }
             }
             Origin::Directly(_) => {}
@@ -176,7 +194,7 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("message", &self.message)
-            .field("answered", &self.answered)
+            .field("answer", &self.answer)
             .finish_non_exhaustive()
     }
 }
@@ -249,7 +267,14 @@ impl Core {
             };
             self.handle(message, origin)
         });
-        self.hand_out(deliveries.collect());
+        let deliveries: Vec<_> = deliveries.collect();
+        {
+            let mut state = queue.state.lock();
+            for delivery in &deliveries {
+                state.is_handed(delivery.message.queue_offset, delivery.answer.clone());
+            }
+        }
+        self.hand_out(deliveries);
     }
 
     /// Makes handles of popped messages, and gives them away.

@@ -1,6 +1,7 @@
 //! Takes messages.
 
 mod allocate;
+mod answer;
 mod commit;
 mod consuming;
 mod core;

@@ -94,8 +94,10 @@ pub struct ConsumerOptions {
     /// where messages are consumed in order.
     pub max_reconsume_times: Option<i32>,
     /// A message that somebody works on for longer than this, ms, is sent back, so that it does not
-    /// hold up the offset of its queue; what the listener answers then is without effect. 0:
-    /// never. In order, and of a broadcast, there is no limit.
+    /// hold up the offset of its queue; what the listener answers then is without effect, and a
+    /// handle cannot be answered for any more. What waits to be polled is not counted. 0: never.
+    /// In order, and of a broadcast, there is no limit; `pop_invisible_ms` is that of what is
+    /// popped.
     pub consume_timeout_ms: u64,
     /// How long a queue that is consumed in order rests after a failure, ms.
     pub suspend_queue_ms: u64,

@@ -52,6 +52,11 @@ impl Claim {
         }
     }
 
+    /// Whether the messages come again, whatever is said of them.
+    pub(crate) fn is_over(&self, now: Duration) -> bool {
+        now >= self.until
+    }
+
     /// Makes room for others.
     pub(crate) fn release(&self) {
         self.queue.settled(self.count.swap(0, Ordering::SeqCst));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::answer::Answer;
 use crate::protocol::message::user::ReceivedMessage;
 
 /// When no more is pulled from a queue until something is done with.
@@ -15,12 +16,23 @@ pub(crate) struct FlowLimits {
 }
 
 /// A message that was handed out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Out {
     body_len: usize,
     physical_offset: i64,
     /// When somebody began to work on it.
     begun: Option<Duration>,
+    /// Of its handle, if somebody has one.
+    answer: Option<Answer>,
+}
+
+/// A message that somebody works on for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    pub(crate) queue_offset: i64,
+    pub(crate) physical_offset: i64,
+    /// Its handle was taken from the program just now.
+    pub(crate) taken: bool,
 }
 
 /// The messages of one queue: those that wait, and those that were handed out. The position, which
@@ -84,6 +96,7 @@ impl ProcessQueue {
                 body_len: message.message.body.len(),
                 physical_offset: message.physical_offset,
                 begun: None,
+                answer: None,
             };
             self.out.insert(offset, out);
             taken.push(message);
@@ -102,13 +115,33 @@ impl ProcessQueue {
         self.out.contains_key(&offset)
     }
 
-    /// The first messages that somebody works on since `before` or longer: their offsets in the
-    /// queue and in the log.
-    pub(crate) fn stuck(&self, before: Duration, most: usize) -> Vec<(i64, i64)> {
+    /// A message that is out has a handle.
+    pub(crate) fn is_handed(&mut self, offset: i64, answer: Answer) {
+        if let Some(out) = self.out.get_mut(&offset) {
+            out.answer = Some(answer);
+        }
+    }
+
+    /// The first messages that somebody works on since `before` or longer. Their handles can no
+    /// longer be answered; those that were answered are not stuck.
+    pub(crate) fn stuck(&mut self, before: Duration, most: usize) -> Vec<Stuck> {
         let is_stuck = |out: &Out| out.begun.is_some_and(|begun| begun <= before);
-        let stuck = self.out.iter().filter(|(_, out)| is_stuck(out));
-        let offsets = stuck.map(|(offset, out)| (*offset, out.physical_offset));
-        offsets.take(most).collect()
+        let stuck = self.out.iter_mut().filter(|(_, out)| is_stuck(out));
+        let stuck = stuck.filter_map(|(queue_offset, out)| {
+            let taken = match &out.answer {
+                Some(answer) if !answer.miss() => return None,
+                Some(_) => true,
+                None => false,
+            };
+            // Found again, it is nobody's.
+            out.answer = None;
+            Some(Stuck {
+                queue_offset: *queue_offset,
+                physical_offset: out.physical_offset,
+                taken,
+            })
+        });
+        stuck.take(most).collect()
     }
 
     /// Whether a message waits.
@@ -258,6 +291,35 @@ mod tests {
         assert!(queue.put(epoch, vec![message(100)], 101));
     }
 
+    fn stuck(queue_offset: i64) -> Stuck {
+        Stuck {
+            queue_offset,
+            physical_offset: 0,
+            taken: false,
+        }
+    }
+
+    #[test]
+    fn a_handle_is_taken_once_and_not_after_its_answer() {
+        let at = Duration::from_secs;
+        let mut queue = pulled([1, 2], 3);
+        queue.take(2);
+        let answers = [Answer::default(), Answer::default()];
+        for (offset, answer) in [1, 2].into_iter().zip(&answers) {
+            queue.is_handed(offset, answer.clone());
+            assert!(queue.begin(offset, at(10)));
+        }
+        assert!(answers[1].give());
+        let taken = Stuck {
+            taken: true,
+            ..stuck(1)
+        };
+        assert_eq!(queue.stuck(at(10), 9), [taken]);
+        assert!(answers[0].is_late() && !answers[0].give() && !answers[1].is_late());
+        // Where sending it back failed it is found again.
+        assert_eq!(queue.stuck(at(10), 9), [stuck(1)]);
+    }
+
     #[test]
     fn what_takes_too_long_is_found_until_it_is_done() {
         let at = Duration::from_secs;
@@ -265,14 +327,14 @@ mod tests {
         queue.take(3);
         assert!(queue.begin(1, at(10)) && queue.begin(2, at(11)) && !queue.begin(4, at(0)));
         // What waits for a thread is not stuck.
-        assert_eq!(queue.stuck(at(99), 9), [(1, 0), (2, 0)]);
-        assert_eq!(queue.stuck(at(99), 1), [(1, 0)]);
-        assert_eq!(queue.stuck(at(10), 9), [(1, 0)]);
+        assert_eq!(queue.stuck(at(99), 9), [stuck(1), stuck(2)]);
+        assert_eq!(queue.stuck(at(99), 1), [stuck(1)]);
+        assert_eq!(queue.stuck(at(10), 9), [stuck(1)]);
         assert_eq!(queue.stuck(at(9), 9), []);
         queue.done([1]);
         assert!(!queue.is_out(1) && queue.is_out(2));
         assert!(!queue.begin(1, at(12)));
-        assert_eq!(queue.stuck(at(99), 9), [(2, 0)]);
+        assert_eq!(queue.stuck(at(99), 9), [stuck(2)]);
         // Began once more.
         assert!(queue.begin(2, at(50)));
         assert_eq!(queue.stuck(at(49), 9), []);

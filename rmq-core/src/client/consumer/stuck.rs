@@ -1,9 +1,9 @@
-//! Messages that the listener does not return.
+//! Messages that the listener does not return, or whose handles nobody answers for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::consuming::TRIES;
+use super::consuming::{Running, TRIES};
 use super::core::{Core, Mode};
 
 /// Their delay level, as Java clients have it.
@@ -30,11 +30,17 @@ impl Core {
             return;
         };
         let max = self.options.max_reconsume_times.unwrap_or(TRIES);
+        let _running = Running::new(&self.running);
         for queue in self.assigned() {
             let stuck = queue.state.lock().stuck(before, AT_A_TIME);
-            for (offset, physical_offset) in stuck {
+            for stuck in stuck {
+                if stuck.taken {
+                    // Nobody waits for its answer any more.
+                    self.handed.leave();
+                }
+                let (offset, at) = (stuck.queue_offset, stuck.physical_offset);
                 let broker = &queue.queue.broker_name;
-                match self.send_back_from(broker, physical_offset, None, DELAY_LEVEL, max) {
+                match self.send_back_from(broker, at, None, DELAY_LEVEL, max) {
                     Ok(()) => {
                         tracing::warn!(queue = ?queue.queue, offset, "not consumed in time");
                         queue.state.lock().done([offset]);
