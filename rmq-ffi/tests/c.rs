@@ -186,9 +186,19 @@ fn cycles_leave_nothing_behind() {
 
 #[test]
 fn loading_and_unloading_does_not_crash() {
-    let built = build("gcc", "c99", "loading.c", &[]);
+    // Not linked with the library, which would be there anyway.
+    let flags = ["-Wl,--as-needed"];
+    let built = build("gcc", "c99", "loading.c", &flags);
     let library = built.dir.path().join("librmq.so.0");
-    assert_eq!(built.run(&[library.to_str().unwrap()]), "");
+    let library = library.to_str().unwrap();
+    assert_eq!(built.run(&[library]), "");
+    let built = build("gcc", "c99", "unloading.c", &flags);
+    for how in ["busy", "freed"] {
+        // A broker that nobody ends leaves its files.
+        let mut command = built.command(&[]);
+        command.args([library, how]).env("TMPDIR", built.dir.path());
+        assert_eq!(Built::end(command.output().unwrap()), "", "{how}");
+    }
 }
 
 #[test]

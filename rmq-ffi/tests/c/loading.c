@@ -25,6 +25,7 @@ int main(int argc, char **argv)
     int number;
     long threads = count_entries("/proc/self/task");
     CHECK(argc == 2);
+    CHECK(dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) == NULL);
     for (number = 0; number < 30; number++) {
         rmq_namesrv *namesrv = NULL;
         start_fn start;
