@@ -13,9 +13,9 @@ use std::time::Duration;
 use rmq_core::base::clock::{Clock, SystemClock};
 use rmq_core::base::{ErrorKind, Result, thread};
 use rmq_core::embed::{
-    Admin, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Deployment, Message, MessageModel,
-    MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer, ReceivedMessage,
-    SendOptions, StartFrom, Storage, Subscription, admin_invoke,
+    Admin, ClientOptions, Cluster, ClusterOptions, ConsumeStatus, ConsumerOptions, Deployment,
+    Message, MessageModel, MessageQueue, Producer, ProducerOptions, PullConsumer, PushConsumer,
+    ReceivedMessage, SendOptions, StartFrom, Storage, Subscription, admin_invoke,
 };
 use rmq_core::protocol::body::consumer_status::ConsumerStatus;
 use rmq_core::protocol::body::running_info::{ConsumeDirectlyResult, ConsumerRunningInfo};
@@ -299,7 +299,9 @@ fn a_member_whose_queues_are_others_tells_its_subscription_anew() {
             let now = version(&admin);
             std::mem::replace(&mut before, now) == now
         };
-        await_true(is_settled, || "the version is another all the time".to_owned());
+        await_true(is_settled, || {
+            "the version is another all the time".to_owned()
+        });
         before
     };
     let first = start();

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/relay.rs"]
+mod relay;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -17,6 +22,7 @@ use rmq_core::embed::{
     reply_to,
 };
 use rmq_core::protocol::body::topic_stats::TopicOffset;
+use rmq_core::protocol::code::RequestCode;
 
 const LONG: Duration = Duration::from_secs(20);
 const TOPIC: &str = "orders";
@@ -129,6 +135,132 @@ fn a_namespace_is_seen_by_brokers_alone() {
     let names = outside.topics().unwrap();
     assert!(names.contains("ns%orders") && names.contains("%RETRY%ns%workers"));
     assert!(!names.contains(TOPIC), "{names:?}");
+}
+
+/// Sends in all ways, consumes, fails, polls, and administers.
+fn do_everything(client: &ClientOptions) {
+    let admin = Admin::start(client.clone()).unwrap();
+    admin.create_topic(&TopicConfig::new(TOPIC)).unwrap();
+    let group = SubscriptionGroupConfig::new(GROUP);
+    admin.create_group(&group).unwrap();
+    let options = ProducerOptions {
+        client: client.clone(),
+        send_timeout_ms: 10_000,
+        ..ProducerOptions::new("senders", "")
+    };
+    let commit = |_: &ReceivedMessage| TransactionState::Commit;
+    let producer = Producer::start_with_checker(options, commit).unwrap();
+    let queues = producer.queues(TOPIC).unwrap();
+    producer.send(Message::new(TOPIC, "sent")).unwrap();
+    let all_or_none = vec![Message::new(TOPIC, "b0"), Message::new(TOPIC, "b1")];
+    let to_all = SendOptions::default;
+    producer.send_batch(all_or_none, to_all()).unwrap();
+    producer
+        .send_oneway(Message::new(TOPIC, "oneway"), to_all())
+        .unwrap();
+    for (body, state) in [
+        ("known", TransactionState::Commit),
+        // The broker asks.
+        ("asked", TransactionState::Unknown),
+    ] {
+        let message = Message::new(TOPIC, body);
+        producer
+            .send_in_transaction(message, to_all(), |_| state)
+            .unwrap();
+    }
+    let wanted = ["sent", "b0", "b1", "oneway", "known", "asked"].map(str::to_owned);
+    let wanted = BTreeSet::from(wanted);
+
+    let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let listener = move |messages: &[ReceivedMessage]| {
+        assert_eq!(messages[0].message.topic, TOPIC);
+        if messages[0].reconsume_times == 0 {
+            return ConsumeStatus::Later;
+        }
+        noted.lock().unwrap().insert(body(&messages[0]));
+        ConsumeStatus::Success
+    };
+    let options = consumer_options(client.clone());
+    let all = Subscription::tags(TOPIC, "*").unwrap();
+    let consumer = PushConsumer::start(options.clone(), vec![all], listener).unwrap();
+    await_true("all come again", || *seen.lock().unwrap() == wanted);
+    consumer.close(LONG).unwrap();
+
+    let mut seen = BTreeSet::new();
+    let polling = PullConsumer::start(ConsumerOptions {
+        group: "pollers".to_owned(),
+        ..options
+    })
+    .unwrap();
+    polling.assign(&queues).unwrap();
+    while seen != wanted {
+        seen.extend(polling.poll(32, LONG).unwrap().iter().map(body));
+    }
+    polling.commit(LONG).unwrap();
+    let end = admin.max_offset(&queues[0]).unwrap();
+    assert!(admin.min_offset(&queues[0]).unwrap() <= end);
+    assert_eq!(admin.committed_offset("nobody", &queues[0]).unwrap(), None);
+    admin.commit_offset(GROUP, &queues[0], end).unwrap();
+    assert_eq!(
+        admin.committed_offset(GROUP, &queues[0]).unwrap(),
+        Some(end)
+    );
+    polling.close(LONG).unwrap();
+    producer.close(LONG).unwrap();
+}
+
+#[test]
+fn a_namespace_for_servers_is_said_with_every_request_and_changes_no_name() {
+    for namespace in ["", "tenant-1"] {
+        let mut options = ClusterOptions::new(Deployment::Masters(1));
+        for (key, value) in [
+            ("messageDelayLevel", "0s 0s 0s 0s 0s 0s"),
+            ("transactionTimeOut", "200"),
+            ("transactionCheckInterval", "100"),
+        ] {
+            options.settings.insert(key.to_owned(), value.to_owned());
+        }
+        let cluster = Cluster::start(options).unwrap();
+        let nameserver = cluster.nameserver_addresses();
+        let broker = cluster.address("broker-a").unwrap().to_string();
+        let relay = relay::Relay::start(&nameserver, &broker);
+        do_everything(&ClientOptions {
+            namespace_v2: namespace.to_owned(),
+            trace: true,
+            ..ClientOptions::new(relay.nameserver.clone())
+        });
+        let asked = relay.asked.lock().unwrap();
+        let of_namespace = Some(namespace).filter(|name| !name.is_empty());
+        for request in &*asked {
+            let said = (request.ext.get("nsd"), request.ext.get("ns"));
+            assert_eq!(
+                said,
+                (of_namespace.map(|_| "true"), of_namespace),
+                "{request:?}"
+            );
+        }
+        let codes: BTreeSet<i32> = asked.iter().map(|request| request.code).collect();
+        for code in [
+            RequestCode::GET_ROUTEINFO_BY_TOPIC,
+            RequestCode::GET_BROKER_CLUSTER_INFO,
+            RequestCode::HEART_BEAT,
+            RequestCode::SEND_MESSAGE_V2,
+            RequestCode::SEND_BATCH_MESSAGE,
+            RequestCode::END_TRANSACTION,
+            RequestCode::GET_CONSUMER_LIST_BY_GROUP,
+            RequestCode::QUERY_CONSUMER_OFFSET,
+            RequestCode::PULL_MESSAGE,
+            RequestCode::LITE_PULL_MESSAGE,
+            RequestCode::CONSUMER_SEND_MSG_BACK,
+            RequestCode::UPDATE_CONSUMER_OFFSET,
+            RequestCode::GET_MIN_OFFSET,
+            RequestCode::GET_MAX_OFFSET,
+            RequestCode::UNREGISTER_CLIENT,
+        ] {
+            assert!(codes.contains(&code.value()), "{code} was not asked");
+        }
+    }
 }
 
 #[test]

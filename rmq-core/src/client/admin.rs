@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::instance::Instance;
 use super::names;
 use super::options::ClientOptions;
-use super::raw;
 use crate::base::{Error, ErrorKind, Result};
 use crate::protocol::body::cluster::ClusterInfo;
 use crate::protocol::body::consume_stats::ConsumeStats;
@@ -28,7 +27,10 @@ use crate::protocol::message::user::{ReceivedMessage, ReceivedMessages};
 use crate::protocol::request::EncodeHeader;
 use crate::protocol::request::group::{DeleteSubscriptionGroupRequest, GetConsumeStatsRequest};
 use crate::protocol::request::namesrv::GetRouteInfoRequest;
-use crate::protocol::request::offset::{Boundary, OffsetResponse, SearchOffsetRequest};
+use crate::protocol::request::offset::{
+    Boundary, GetMaxOffsetRequest, GetMinOffsetRequest, OffsetResponse, QueryConsumerOffsetRequest,
+    SearchOffsetRequest, UpdateConsumerOffsetRequest,
+};
 use crate::protocol::request::push::ResetOffsetRequest;
 use crate::protocol::request::query::{QueryMessageRequest, UNIQUE_KEY_QUERY, ViewMessageRequest};
 use crate::protocol::request::topic::{
@@ -293,15 +295,22 @@ impl Admin {
     /// The first offset that a queue still has.
     pub fn min_offset(&self, queue: &MessageQueue) -> Result<i64> {
         let (master, queue) = self.master_of(queue)?;
-        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
-        raw::min_offset(net, &master, &queue.topic, queue.queue_id, timeout)
+        let header = GetMinOffsetRequest {
+            topic: queue.topic,
+            queue_id: queue.queue_id,
+        };
+        self.ask_offset(&master, RequestCode::GET_MIN_OFFSET, &header)
     }
 
     /// The offset that the next message of a queue will have.
     pub fn max_offset(&self, queue: &MessageQueue) -> Result<i64> {
         let (master, queue) = self.master_of(queue)?;
-        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
-        raw::max_offset(net, &master, &queue.topic, queue.queue_id, timeout)
+        let header = GetMaxOffsetRequest {
+            topic: queue.topic,
+            queue_id: queue.queue_id,
+            committed: true,
+        };
+        self.ask_offset(&master, RequestCode::GET_MAX_OFFSET, &header)
     }
 
     /// The offset of the first message of a queue that was stored at a time or later, ms since the
@@ -314,8 +323,16 @@ impl Admin {
             timestamp_ms,
             boundary: Boundary::Lower,
         };
-        let request = Command::request(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, &header);
-        let answer = self.ask(&master, request)?;
+        self.ask_offset(&master, RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, &header)
+    }
+
+    fn ask_offset(
+        &self,
+        master: &str,
+        code: RequestCode,
+        header: &impl EncodeHeader,
+    ) -> Result<i64> {
+        let answer = self.ask(master, Command::request(code, header))?;
         let found: OffsetResponse = answer.header().map_err(unreadable)?;
         Ok(found.offset)
     }
@@ -323,9 +340,16 @@ impl Admin {
     /// The offset that a group committed in a queue; `None` when it has none.
     pub fn committed_offset(&self, group: &str, queue: &MessageQueue) -> Result<Option<i64>> {
         let (master, queue) = self.master_of(queue)?;
-        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
-        let place = (&*self.outer(group), &*queue.topic, queue.queue_id);
-        raw::committed_offset(net, &master, place, timeout)
+        let header = QueryConsumerOffsetRequest {
+            consumer_group: self.outer(group),
+            topic: queue.topic,
+            queue_id: queue.queue_id,
+            set_zero_if_not_found: Some(false),
+        };
+        match self.ask_offset(&master, RequestCode::QUERY_CONSUMER_OFFSET, &header) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            offset => offset.map(Some),
+        }
     }
 
     /// Commits an offset for a group, whose consumers go on from there when they start.
@@ -333,9 +357,14 @@ impl Admin {
         let group = self.outer(group);
         names::check_group(&group)?;
         let (master, queue) = self.master_of(queue)?;
-        let (net, timeout) = (&self.instance.runtime.net, self.instance.request_timeout());
-        let place = (&*group, &*queue.topic, queue.queue_id);
-        raw::commit_offset(net, &master, place, offset, timeout)
+        let header = UpdateConsumerOffsetRequest {
+            consumer_group: group,
+            topic: queue.topic,
+            queue_id: Some(queue.queue_id),
+            commit_offset: Some(offset),
+        };
+        let code = RequestCode::UPDATE_CONSUMER_OFFSET;
+        self.ask(&master, Command::request(code, &header)).map(drop)
     }
 
     /// First and last offsets of every queue of a topic.

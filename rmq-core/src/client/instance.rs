@@ -27,6 +27,9 @@ use crate::protocol::request::heartbeat::UnregisterClientRequest;
 
 /// Routes are looked at this often for whether they are to be asked for again.
 const ROUTE_TICK: Duration = Duration::from_millis(500);
+/// Whether a request says its namespace, and the namespace.
+const NAMESPACED_FIELD: &str = "nsd";
+const NAMESPACE_FIELD: &str = "ns";
 
 /// The producer or consumer that an instance belongs to.
 pub(crate) trait Member: Send + Sync {
@@ -148,6 +151,16 @@ impl Instance {
         }
     }
 
+    /// A request as this handle's cluster is to see it: every one passes here.
+    pub(crate) fn marked(&self, mut request: Command) -> Command {
+        let namespace = &self.options.namespace_v2;
+        if !namespace.is_empty() {
+            request.ext.insert(NAMESPACED_FIELD, "true");
+            request.ext.insert(NAMESPACE_FIELD, namespace.as_str());
+        }
+        request
+    }
+
     /// Sends a request to a broker over this handle's connection; see `net::Client::call_async`.
     pub(crate) fn call_async(
         &self,
@@ -159,19 +172,19 @@ impl Instance {
         let address = lane_address(broker, self.lane);
         self.runtime
             .net
-            .call_async(&address, request, timeout, done);
+            .call_async(&address, self.marked(request), timeout, done);
     }
 
     /// Sends a one-way request to a broker over this handle's connection.
     pub(crate) fn oneway(&self, broker: &str, request: Command) -> Result<()> {
         let address = lane_address(broker, self.lane);
-        self.runtime.net.oneway(&address, request)
+        self.runtime.net.oneway(&address, self.marked(request))
     }
 
     /// Sends a request to a broker over this handle's connection and waits for the answer.
     pub(crate) fn call(&self, broker: &str, request: Command) -> Result<Command> {
         let address = lane_address(broker, self.lane);
-        let timeout = self.request_timeout();
+        let (request, timeout) = (self.marked(request), self.request_timeout());
         self.runtime.net.call(&address, request, timeout)
     }
 

@@ -50,6 +50,7 @@ impl Lookup {
             accept_standard_json_only: Some(true),
         };
         let request = Command::request(RequestCode::GET_ROUTEINFO_BY_TOPIC, &header);
+        let request = instance.marked(request);
         let nameserver = &instance.nameservers[at];
         let timeout = instance.request_timeout();
         let done = move |answer| self.answered(at, answer);

@@ -17,6 +17,10 @@ pub struct ClientOptions {
     /// Sets the topics and groups of this handle apart from others': a topic `T` is `name%T` at the
     /// brokers. Everything the program gives and gets is without it. Empty: no namespace.
     pub namespace: String,
+    /// A namespace for the servers to apply: every request says it (`ns`, and `nsd`), and topics
+    /// and groups keep their names. Empty: none. Brokers pass over it; what stands before them,
+    /// as a proxy with tenants does, may not.
+    pub namespace_v2: String,
     /// Whether what becomes of each message is told to the trace topic, for `mqadmin
     /// queryMsgTraceById` and the like. Traces never delay or fail a message; what cannot be told
     /// in time is lost.
@@ -43,6 +47,7 @@ impl Default for ClientOptions {
             instance_name: None,
             unit_name: None,
             namespace: String::new(),
+            namespace_v2: String::new(),
             trace: false,
             trace_topic: TRACE_TOPIC.to_owned(),
             trace_batch_max: 10,

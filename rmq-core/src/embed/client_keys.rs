@@ -52,9 +52,9 @@ impl Keys {
 /// `autoBatch`, `batchMaxDelayMs`, `batchMaxBytes`, `totalBatchMaxBytes`,
 /// `backPressureForAsyncSendNum` (also `rmq.maxInFlight`: the asynchronous sends under way at a
 /// time) and `backPressureForAsyncSendSize` (the bytes of sends under way); and those of every
-/// client: `clientIP`, `instanceName`, `unitName`, `namespace`, `pollNameServerInterval`,
-/// `heartbeatBrokerInterval`, `mqClientApiTimeout`, `enableTrace` (also `enableMsgTrace`),
-/// `traceTopic`, `traceMsgBatchNum`.
+/// client: `clientIP`, `instanceName`, `unitName`, `namespace`, `namespaceV2`,
+/// `pollNameServerInterval`, `heartbeatBrokerInterval`, `mqClientApiTimeout`, `enableTrace` (also
+/// `enableMsgTrace`), `traceTopic`, `traceMsgBatchNum`.
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
 pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
@@ -66,8 +66,8 @@ pub fn producer_options(keys: &Properties) -> Result<ProducerOptions> {
 }
 
 /// An admin client's options from the keys that all clients have: `namesrvAddr`, `clientIP`,
-/// `instanceName`, `unitName`, `namespace`, `pollNameServerInterval`, `heartbeatBrokerInterval`,
-/// `mqClientApiTimeout`, which bounds each of its requests.
+/// `instanceName`, `unitName`, `namespace`, `namespaceV2`, `pollNameServerInterval`,
+/// `heartbeatBrokerInterval`, `mqClientApiTimeout`, which bounds each of its requests.
 ///
 /// `Invalid`: a key is unknown, or a value is not allowed.
 pub fn admin_options(keys: &Properties) -> Result<ClientOptions> {
@@ -100,6 +100,7 @@ pub(super) fn set_client(
         "heartbeatBrokerInterval" => client.heartbeat_interval_ms = keys.positive(key, value)?,
         "mqClientApiTimeout" => client.request_timeout_ms = keys.positive(key, value)?,
         "namespace" => client.namespace = value.to_owned(),
+        "namespaceV2" => client.namespace_v2 = value.to_owned(),
         "enableTrace" | "enableMsgTrace" => client.trace = keys.read(key, value)?,
         "traceTopic" => client.trace_topic = value.to_owned(),
         "traceMsgBatchNum" => client.trace_batch_max = keys.read(key, value)?,
@@ -170,6 +171,7 @@ mod tests {
             ("compressType", "LZ4"),
             ("rmq.maxInFlight", "7"),
             ("namespace", "ns"),
+            ("namespaceV2", "tenant"),
             ("enableMsgTrace", "true"),
             ("traceTopic", "traces"),
             ("traceMsgBatchNum", "5"),
@@ -182,6 +184,7 @@ mod tests {
         .unwrap();
         let (client, held) = (&made.client, made.held_limits());
         assert_eq!((&*client.namespace, &*client.trace_topic), ("ns", "traces"));
+        assert_eq!(client.namespace_v2, "tenant");
         assert_eq!((client.trace, client.trace_batch_max), (true, 5));
         assert_eq!((made.auto_batch, held.hold.as_millis()), (true, 20));
         assert_eq!((held.batch_bytes, held.total_bytes), (100, 1000));

@@ -118,7 +118,10 @@ impl Core {
         let before = self.pops.lock().len();
         self.stop_pops(gone);
         let have: BTreeSet<MessageQueue> = self.pops.lock().keys().cloned().collect();
-        let mut new = share.iter().filter(|queue| !have.contains(queue)).peekable();
+        let mut new = share
+            .iter()
+            .filter(|queue| !have.contains(queue))
+            .peekable();
         if have.len() != before || new.peek().is_some() {
             self.raise_version(topic, &BTreeSet::new());
         }

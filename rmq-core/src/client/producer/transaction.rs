@@ -83,6 +83,7 @@ impl TransactionCheck {
             return;
         };
         core.trace_end(&self.header, traced, state, endpoint(&self.address));
+        let answer = core.instance.marked(answer);
         if let Err(error) = core.instance.runtime.net.oneway(&self.address, answer) {
             tracing::warn!(%error, "the broker will ask again how a transaction ended");
         }
