@@ -415,6 +415,20 @@ fn a_close_is_bounded_and_final() {
 }
 
 #[test]
+fn whoever_closes_while_another_does_waits_for_the_end() {
+    let cluster = masters(1);
+    let folder = cluster.status("broker-a").unwrap().folder;
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.close(LONG));
+        // From the first moment on the cluster says that it is closed.
+        while cluster.start_member("broker-a").unwrap_err().kind() != ErrorKind::Closed {}
+        cluster.close(LONG).unwrap();
+        assert!(!folder.exists(), "temporary storage is left");
+        first.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_drop_kills_and_removes_everything() {
     let cluster = masters(1);
     let status = cluster.status("broker-a").unwrap();

@@ -59,10 +59,10 @@ test('a process that imports and does nothing ends', async () => {
 
 test('what is open holds the process, and says so', async () => {
   const ended = await run(`${CLIENTS}
-    setTimeout(() => {
+    setTimeout(async () => {
       console.log(rmq.openHandles().map((one) => one.kind).join())
       console.log(rmq.openHandles().every((one) => one.startedAt.includes('eval1')))
-      for (const one of [consumer, producer, cluster]) void one.close()
+      for (const one of [consumer, producer, cluster]) await one.close()
     }, 200).unref()`)
   assert.equal(ended.output, 'Cluster,Producer,PushConsumer\ntrue\n')
   assert.equal(ended.code, 0)
@@ -83,6 +83,13 @@ test('process.exit and signals end it while everything works', async () => {
     for (let i = 0; i < 50; i++) void send()`
   const exited = await run(`${busy}\n setTimeout(() => process.exit(7), 100)`)
   assert.deepEqual(exited, { code: 7, signal: null, output: '' })
+  for (const one of ['cluster', 'rmq.Broker.start()']) {
+    const closing = await run(`${CLIENTS}
+      const server = await ${one}
+      void server.close()
+      setTimeout(() => process.exit(8), 1)`)
+    assert.equal(closing.code, 8)
+  }
   const ended = await run(`${busy}\n console.log('ready')`, { signal: 'SIGTERM' })
   assert.equal(ended.signal, 'SIGTERM')
 })

@@ -332,10 +332,12 @@ impl Cluster {
 
     /// Closes every member cleanly, brokers before nameservers, and removes temporary storage. The
     /// network is healed first, so that everybody can take leave. What does not end within
-    /// `deadline` is killed, and the first failure is returned. A second call does nothing.
+    /// `deadline` is killed, and the first failure is returned. A call while another one is under
+    /// way waits for the end too, so that nothing is left after either; later ones do nothing.
     pub fn close(&self, deadline: Duration) -> Result<()> {
         self.process.check("close cluster")?;
-        if self.closed.swap(true, Ordering::SeqCst) {
+        self.closed.store(true, Ordering::SeqCst);
+        if self.held.lock().is_none() {
             return Ok(());
         }
         self.fence.heal_all();
