@@ -3,11 +3,11 @@
 import type { NativeAdmin, NativeOffsets, NativeReceived } from '../native'
 import { type CallOptions, call, hub } from './calls'
 import { type Config, keysOf } from './config'
+import { type ClientConfig, clientKeys } from './config-clients'
 import { Handle } from './handle'
 import { type MessageQueue, ReceivedMessage } from './message'
 import { native } from './native'
 import { callerStack } from './open'
-import type { ClientConfig } from './producer'
 
 /** What JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
@@ -64,7 +64,7 @@ export class Admin extends Handle {
   /** Starts one. Nothing is asked of the network yet. */
   static async start(config: ClientConfig, options: CallOptions = {}): Promise<Admin> {
     const startedAt = callerStack(Admin.start)
-    const keys = keysOf(config.config, { namesrvAddr: config.namesrv })
+    const keys = clientKeys(config)
     const inner = await call<NativeAdmin>(
       (id) => native.startAdmin(hub, id, keys),
       options,

@@ -1,9 +1,26 @@
-// Options of consumers as keys of Apache's.
+// Options of clients as keys of Apache's.
 
 import type { NativeSubscription } from '../native'
-import { keysOf } from './config'
+import { type Config, keysOf } from './config'
 import { invalid } from './errors'
-import type { ClientConfig } from './producer'
+
+/** What every client is told. */
+export interface ClientConfig {
+  /** The nameservers: `host:port`, several separated by `;`. */
+  namesrv: string
+  /**
+   * Where the names of topics and groups belong: clients of another namespace, or of none, have
+   * others by the same names.
+   */
+  namespace?: string | undefined
+  /** Keys named as the fields of Apache's Java clients, for example `{ clientIP: '10.0.0.1' }`. */
+  config?: Config | undefined
+}
+
+/** The keys that every client has. */
+export function clientKeys(config: ClientConfig): Record<string, string> {
+  return keysOf(config.config, { namesrvAddr: config.namesrv, namespace: config.namespace })
+}
 
 /** What is taken of a topic: tags (`'A || B'`, `'*'` for all) or a condition in SQL92. */
 export type Filter = string | { readonly tags: string } | { readonly sql: string }
@@ -37,8 +54,7 @@ export function consumerKeys(
   const places = { first: 'FIRST_OFFSET', last: 'LAST_OFFSET' }
   const place = startFrom instanceof Date ? 'TIMESTAMP' : startFrom && places[startFrom]
   if (startFrom !== undefined && !place) throw invalid(`startFrom is ${String(startFrom)}`)
-  return keysOf(config.config, {
-    namesrvAddr: config.namesrv,
+  return keysOf(clientKeys(config), {
     consumerGroup: config.group,
     consumeFromWhere: place && `CONSUME_FROM_${place}`,
     consumeTimestamp: startFrom instanceof Date ? timestamp(startFrom) : undefined,

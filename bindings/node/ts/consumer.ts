@@ -21,6 +21,8 @@ export interface PushConsumerConfig extends ConsumerConfig {
   /** After how many failures a message becomes a dead letter; 16 unless said otherwise. */
   maxReconsumeTimes?: number | undefined
 }
+  /** Whether traces of what is consumed are written, as Apache's tools read them. */
+  trace?: boolean | undefined
 
 /** How `run` works. */
 export interface RunOptions extends CallOptions {
@@ -122,6 +124,7 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
     })
     const given = Object.entries(config.subscribe ?? {})
     const subscriptions = given.map(([topic, filter]) => subscription(topic, filter))
+      enableTrace: config.trace,
     const inner = await call<NativePushConsumer>(
       (id) => native.startPushConsumer(hub, id, keys, subscriptions, config.orderly ?? false),
       options,

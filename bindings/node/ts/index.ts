@@ -23,7 +23,7 @@ export {
   startCluster,
 } from './cluster'
 export type { Config, ConfigValue } from './config'
-export type { ConsumerConfig, Filter } from './config-clients'
+export type { ClientConfig, ConsumerConfig, Filter } from './config-clients'
 export {
   Delivery,
   type Handler,
@@ -44,7 +44,6 @@ export {
 } from './message'
 export { type OpenHandle, openHandles } from './open'
 export {
-  type ClientConfig,
   Producer,
   type ProducerConfig,
   type SendOptions,

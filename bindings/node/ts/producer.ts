@@ -3,7 +3,8 @@
 import type { NativeCheck, NativeHalf, NativeProducer, NativeSendOptions } from '../native'
 import { type CallOptions, type TimedOptions, call, hub } from './calls'
 import { listen, timeoutMs, unlisten } from './calls'
-import { type Config, keysOf } from './config'
+import { keysOf } from './config'
+import { type ClientConfig, clientKeys } from './config-clients'
 import { RmqError } from './errors'
 import { Handle } from './handle'
 import { type Message, type MessageQueue, type SendResult, ReceivedMessage } from './message'
@@ -13,14 +14,6 @@ import { callerStack } from './open'
 
 /** How a transaction ended; 'unknown' has the broker ask later. */
 export type TransactionOutcome = 'commit' | 'rollback' | 'unknown'
-
-/** What every client is told. */
-export interface ClientConfig {
-  /** The nameservers: `host:port`, several separated by `;`. */
-  namesrv: string
-  /** Keys named as the fields of Apache's Java clients, for example `{ clientIP: '10.0.0.1' }`. */
-  config?: Config | undefined
-}
 
 /** What a producer is told. */
 export interface ProducerConfig extends ClientConfig {
@@ -33,6 +26,13 @@ export interface ProducerConfig extends ClientConfig {
   /** Sends under way at a time: 10,000 unless said otherwise. One more waits for a free place. */
   maxInFlight?: number | undefined
   /**
+  /**
+   * Whether messages that are sent one by one wait a moment (10 ms; `batchMaxDelayMs` of `config`)
+   * for others, so that several travel as one. Each has a result of its own.
+   */
+  autoBatch?: boolean | undefined
+  /** Whether traces of what is sent are written, as Apache's tools read them. */
+  trace?: boolean | undefined
    * Is asked how a transaction ended, by brokers that were not told. Whoever sends in transactions
    * needs one.
    */
@@ -55,12 +55,13 @@ function outcomeNumber(outcome: TransactionOutcome): number {
 }
 
 function keys(config: ProducerConfig): Record<string, string> {
-  return keysOf(config.config, {
-    namesrvAddr: config.namesrv,
+  return keysOf(clientKeys(config), {
     producerGroup: config.group,
     sendMsgTimeout: config.sendTimeoutMs,
     retryTimesWhenSendFailed: config.retries,
     // The addon counts a send a moment longer than this half does.
+    autoBatch: config.autoBatch,
+    enableTrace: config.trace,
     'rmq.maxInFlight': (config.maxInFlight ?? MAX_IN_FLIGHT) + 1_000,
   })
 }
