@@ -8,6 +8,7 @@ import { Handle } from './handle'
 import { type MessageQueue, ReceivedMessage } from './message'
 import { native } from './native'
 import { callerStack } from './open'
+import { handedOut, worked } from './tracing'
 
 /** What a push consumer is told. */
 export interface PushConsumerConfig extends ConsumerConfig {
@@ -20,9 +21,9 @@ export interface PushConsumerConfig extends ConsumerConfig {
   orderly?: boolean | undefined
   /** After how many failures a message becomes a dead letter; 16 unless said otherwise. */
   maxReconsumeTimes?: number | undefined
-}
   /** Whether traces of what is consumed are written, as Apache's tools read them. */
   trace?: boolean | undefined
+}
 
 /** How `run` works. */
 export interface RunOptions extends CallOptions {
@@ -107,6 +108,7 @@ export class Delivery extends ReceivedMessage {
  */
 export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
   readonly #native: NativePushConsumer
+  readonly #group: string
   /** Came for somebody who had given up waiting. */
   readonly #returned: NativeReceived[] = []
   #waiting: Promise<unknown> = Promise.resolve()
@@ -114,6 +116,7 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
   private constructor(inner: NativePushConsumer, config: PushConsumerConfig, startedAt: string) {
     super('PushConsumer', `${config.group} at ${config.namesrv}`, startedAt)
     this.#native = inner
+    this.#group = config.group
   }
 
   /** Starts one; the brokers that can be reached know of it when the promise is fulfilled. */
@@ -121,10 +124,10 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
     const startedAt = callerStack(PushConsumer.start)
     const keys = consumerKeys(config, {
       maxReconsumeTimes: config.maxReconsumeTimes,
+      enableTrace: config.trace,
     })
     const given = Object.entries(config.subscribe ?? {})
     const subscriptions = given.map(([topic, filter]) => subscription(topic, filter))
-      enableTrace: config.trace,
     const inner = await call<NativePushConsumer>(
       (id) => native.startPushConsumer(hub, id, keys, subscriptions, config.orderly ?? false),
       options,
@@ -207,13 +210,14 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
     if (!(Number.isInteger(concurrency) && concurrency > 0)) {
       throw invalid(`concurrency is ${concurrency}`)
     }
+    const told: Handler = (delivery) => worked(this.#group, delivery, handler)
     let working = 0
     let ended: (() => void) | undefined
     const oneEnds = (): Promise<void> => new Promise((resolve) => (ended = resolve))
     let failure: { error: unknown } | undefined
     const work = async (received: NativeReceived): Promise<void> => {
       try {
-        await handle(handler, new Delivery(this.#native, received, false), options)
+        await handle(told, new Delivery(this.#native, received, false), options)
       } catch (error) {
         failure ??= { error }
       }
@@ -252,12 +256,14 @@ export class PushConsumer extends Handle implements AsyncIterable<Delivery> {
       const [received] = taken.length > 0 ? taken : ((await this.#next(1)) ?? [])
       if (!received) continue
       const delivery = new Delivery(this.#native, received, true)
+      const done = handedOut(this.#group, delivery)
       let left = true
       try {
         yield delivery
         left = false
       } finally {
         if (left) delivery.later()
+        done()
       }
       if (++steps % STEPS_MAX === 0) await turn()
     }

@@ -51,6 +51,7 @@ export {
 } from './producer'
 export { type Place, type PollOptions, PullConsumer, type PullConsumerConfig } from './pull'
 export { Broker, type BrokerOptions, NameServer } from './servers'
+export type { ConsumeTrace, SendTrace, TracedMessage } from './tracing'
 
 /** The version of the native library. */
 export function version(): string {

@@ -11,6 +11,7 @@ import { type Message, type MessageQueue, type SendResult, ReceivedMessage } fro
 import { bodyOf, sendResult, toNative } from './message'
 import { native } from './native'
 import { callerStack } from './open'
+import { traced } from './tracing'
 
 /** How a transaction ended; 'unknown' has the broker ask later. */
 export type TransactionOutcome = 'commit' | 'rollback' | 'unknown'
@@ -26,13 +27,13 @@ export interface ProducerConfig extends ClientConfig {
   /** Sends under way at a time: 10,000 unless said otherwise. One more waits for a free place. */
   maxInFlight?: number | undefined
   /**
-  /**
    * Whether messages that are sent one by one wait a moment (10 ms; `batchMaxDelayMs` of `config`)
    * for others, so that several travel as one. Each has a result of its own.
    */
   autoBatch?: boolean | undefined
   /** Whether traces of what is sent are written, as Apache's tools read them. */
   trace?: boolean | undefined
+  /**
    * Is asked how a transaction ended, by brokers that were not told. Whoever sends in transactions
    * needs one.
    */
@@ -59,9 +60,9 @@ function keys(config: ProducerConfig): Record<string, string> {
     producerGroup: config.group,
     sendMsgTimeout: config.sendTimeoutMs,
     retryTimesWhenSendFailed: config.retries,
-    // The addon counts a send a moment longer than this half does.
     autoBatch: config.autoBatch,
     enableTrace: config.trace,
+    // The addon counts a send a moment longer than this half does.
     'rmq.maxInFlight': (config.maxInFlight ?? MAX_IN_FLIGHT) + 1_000,
   })
 }
@@ -151,18 +152,14 @@ export class Producer extends Handle {
 
   /** Sends a message; the promise is fulfilled when a broker has stored it. */
   send(message: Message, options: SendOptions = {}): Promise<SendResult> {
-    return this.#placed(options.signal, async () =>
-      sendResult(
-        await call(
-          (id) =>
-            this.#native.send(
-              hub,
-              id,
-              toNative(message),
-              bodyOf(message),
-              optionsOf(message, options),
-            ),
-          options,
+    return traced('send', this, [message], ([one]) =>
+      this.#placed(options.signal, async () =>
+        sendResult(
+          await call(
+            (id) =>
+              this.#native.send(hub, id, toNative(one), bodyOf(one), optionsOf(one, options)),
+            options,
+          ),
         ),
       ),
     )
@@ -170,18 +167,20 @@ export class Producer extends Handle {
 
   /** Sends several messages of one topic as one: all are stored, or none. */
   sendBatch(messages: readonly Message[], options: SendOptions = {}): Promise<SendResult> {
-    return this.#placed(options.signal, async () =>
-      sendResult(
-        await call(
-          (id) =>
-            this.#native.sendBatch(
-              hub,
-              id,
-              messages.map(toNative),
-              messages.map(bodyOf),
-              optionsOf(messages[0], options),
-            ),
-          options,
+    return traced('sendBatch', this, messages, (all) =>
+      this.#placed(options.signal, async () =>
+        sendResult(
+          await call(
+            (id) =>
+              this.#native.sendBatch(
+                hub,
+                id,
+                all.map(toNative),
+                all.map(bodyOf),
+                optionsOf(all[0], options),
+              ),
+            options,
+          ),
         ),
       ),
     )
@@ -192,17 +191,20 @@ export class Producer extends Handle {
    * after this returned.
    */
   sendOneway(message: Message, options: Omit<SendOptions, 'signal'> = {}): void {
-    const native = toNative(message)
-    const failure = this.#native.sendOneway(native, bodyOf(message), optionsOf(message, options))
-    if (failure) throw new RmqError(failure)
+    traced('sendOneway', this, [message], ([one]) => {
+      const failure = this.#native.sendOneway(toNative(one), bodyOf(one), optionsOf(one, options))
+      if (failure) throw new RmqError(failure)
+    })
   }
 
   /** Sends a message and waits for the one that its consumer answers with. */
   async request(message: Message, options: TimedOptions = {}): Promise<ReceivedMessage> {
     const ms = timeoutMs(options.timeoutMs, WAIT_MS)
-    const reply = (id: number): void =>
-      this.#native.request(hub, id, toNative(message), bodyOf(message), ms)
-    return new ReceivedMessage(await call(reply, options))
+    return traced('request', this, [message], async ([one]) => {
+      const ask = (id: number): void =>
+        this.#native.request(hub, id, toNative(one), bodyOf(one), ms)
+      return new ReceivedMessage(await call(ask, options))
+    })
   }
 
   /**
@@ -210,10 +212,20 @@ export class Producer extends Handle {
    * that says 'commit'. If it throws, the broker asks `checker` later, and the promise is rejected
    * with what was thrown.
    */
-  async transaction(
+  transaction(
     message: Message,
     execute: (sent: SendResult) => Promise<TransactionOutcome>,
     options: SendOptions = {},
+  ): Promise<SendResult & { outcome: TransactionOutcome }> {
+    return traced('transaction', this, [message], ([one]) =>
+      this.#transaction(one, execute, options),
+    )
+  }
+
+  async #transaction(
+    message: Message,
+    execute: (sent: SendResult) => Promise<TransactionOutcome>,
+    options: SendOptions,
   ): Promise<SendResult & { outcome: TransactionOutcome }> {
     const half = await this.#placed(options.signal, () =>
       call<NativeHalf>(
