@@ -3,7 +3,7 @@
 # make dist        dist/rmq-VERSION: bin/ conf/ lib/ include/, laid out as Apache's distribution
 # make install     the C library, its headers, rmq.pc and the CMake package below PREFIX
 # make wheel       the Python package, below target/wheels
-# make node-versions  the tests of the Node package on Node 18 and 22, which npm brings
+# make node-versions  the tests of the Node package on Node 18, 22 and 24, which npm brings
 # make bench       rmq and Apache RocketMQ by turns on this machine (docs/PERFORMANCE.md)
 # make bless       rewrites the generated files: include/rmq.h, native.d.ts, tables of docs/
 # make fuzz-smoke  a minute for each fuzz target
@@ -97,7 +97,7 @@ node: bindings/node/node_modules/.package-lock.json
 node-versions: bindings/node/node_modules/.package-lock.json
 	cd bindings/node && node build.mjs
 	platform=$$(node -p 'process.platform + "-" + process.arch'); \
-	for version in 18 22; do \
+	for version in 18 22 24; do \
 		npm install --no-audit --no-fund --no-save --prefix $(TARGET)/node-$$version \
 			node-$$platform@$$version; \
 		$(TARGET)/node-$$version/node_modules/node-$$platform/bin/node bindings/node/test/run.mjs; \

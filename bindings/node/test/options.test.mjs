@@ -53,7 +53,8 @@ test('two namespaces have topics and groups of the same names', async (context) 
 test('traces tell what was sent and consumed', async () => {
   const topic = await rmq.topic()
   const producer = await rmq.producer({ group: 'traced', trace: true })
-  const consumer = await rmq.consumer({ group: 'tracing', trace: true, subscribe: { [topic]: '*' } })
+  const subscribe = { [topic]: '*' }
+  const consumer = await rmq.consumer({ group: 'tracing', trace: true, subscribe })
   const sent = await producer.send({ topic, body: 'x', tags: 'red', keys: 'k1' })
   for await (const delivery of consumer) {
     delivery.ack()

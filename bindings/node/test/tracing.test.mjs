@@ -79,7 +79,7 @@ test('every kind of send is told of, and may be given properties', async (contex
   await ran
 })
 
-test('the work on each message is told of, and runs in what the subscriber gives', async (context) => {
+test('work on messages is told of, and runs in what the subscriber gives', async (context) => {
   const topic = await rmq.topic()
   const group = rmq.group()
   const producer = await rmq.producer()
