@@ -48,16 +48,15 @@ impl NativeAdmin {
     /// Runs a command by name; arguments and answer are JSON.
     #[napi]
     pub fn invoke(&self, hub: &Hub, id: u32, command: String, arguments: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || admin_invoke(&inner, &command, &arguments));
+        hub.run_on(id, &self.inner, move |inner| {
+            admin_invoke(inner, &command, &arguments)
+        });
     }
 
     /// First and last offsets of every queue of a topic.
     #[napi]
     pub fn topic_offsets(&self, hub: &Hub, id: u32, topic: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             let offsets = inner.topic_offsets(&topic)?.offsets.into_iter();
             let offsets = offsets.map(|(queue, offset)| NativeOffsets {
                 queue: queue.into(),
@@ -71,8 +70,7 @@ impl NativeAdmin {
     /// How far a group has come with a topic.
     #[napi]
     pub fn group_offsets(&self, hub: &Hub, id: u32, group: String, topic: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             let offsets = inner.group_offsets(&group, &topic)?.offsets.into_iter();
             let offsets = offsets.map(|(queue, offset)| NativeOffsets {
                 queue: queue.into(),
@@ -86,8 +84,7 @@ impl NativeAdmin {
     /// Messages by key.
     #[napi]
     pub fn messages_by_key(&self, hub: &Hub, id: u32, topic: String, key: String, max: i32) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             Ok(shown(&inner.messages_by_key(&topic, &key, max)?))
         });
     }
@@ -95,8 +92,7 @@ impl NativeAdmin {
     /// Messages by the id that their producer gave them.
     #[napi]
     pub fn messages_by_id(&self, hub: &Hub, id: u32, topic: String, msg_id: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             Ok(shown(&inner.messages_by_id(&topic, &msg_id)?))
         });
     }
@@ -104,8 +100,7 @@ impl NativeAdmin {
     /// The message that is stored at a place.
     #[napi]
     pub fn message_at(&self, hub: &Hub, id: u32, offset_msg_id: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             Ok(NativeReceived::plain(&inner.message_at(&offset_msg_id)?))
         });
     }
@@ -113,8 +108,7 @@ impl NativeAdmin {
     /// Ends its connections.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             inner.close();
             Ok(())
         });

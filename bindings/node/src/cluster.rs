@@ -80,17 +80,16 @@ impl NativeCluster {
     /// Does something to one member: kill, start, restart, close, wipe, pause, resume.
     #[napi]
     pub fn act(&self, hub: &Hub, id: u32, action: String, member: String, timeout_ms: f64) {
-        let cluster = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || act(&cluster, &action, &member, timeout_ms));
+        hub.run_on(id, &self.inner, move |cluster| {
+            act(cluster, &action, &member, timeout_ms)
+        });
     }
 
     /// Does something to all of it: reset, heal, ready, replicated, close.
     #[napi]
     pub fn act_on_all(&self, hub: &Hub, id: u32, action: String, timeout_ms: f64) {
-        let cluster = Arc::clone(&self.inner);
         let timeout = millis(timeout_ms);
-        hub.sender().run(id, move || match action.as_str() {
+        hub.run_on(id, &self.inner, move |cluster| match action.as_str() {
             "reset" => cluster.reset(),
             "heal" => {
                 cluster.heal();
@@ -117,8 +116,7 @@ impl NativeCluster {
     /// Divides the network.
     #[napi]
     pub fn partition(&self, hub: &Hub, id: u32, groups: Vec<Vec<String>>) {
-        let cluster = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |cluster| {
             let names: Vec<Vec<&str>> = groups
                 .iter()
                 .map(|group| group.iter().map(String::as_str).collect())
@@ -131,15 +129,15 @@ impl NativeCluster {
     /// Keeps what one member sends from another.
     #[napi]
     pub fn cut(&self, hub: &Hub, id: u32, from: String, to: String) {
-        let cluster = Arc::clone(&self.inner);
-        hub.sender().run(id, move || cluster.cut(from, to));
+        hub.run_on(id, &self.inner, move |cluster| cluster.cut(from, to));
     }
 
     /// Moves the clock of every member.
     #[napi]
     pub fn advance(&self, hub: &Hub, id: u32, by_ms: f64) {
-        let cluster = Arc::clone(&self.inner);
-        hub.sender().run(id, move || cluster.advance(millis(by_ms)));
+        hub.run_on(id, &self.inner, move |cluster| {
+            cluster.advance(millis(by_ms))
+        });
     }
 }
 

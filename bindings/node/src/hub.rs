@@ -189,4 +189,19 @@ impl Hub {
     pub(crate) fn sender(&self) -> Sender {
         self.sender.clone()
     }
+
+    /// Does what may wait to `inner`, on a thread of its own, and ends the call `id` with what it
+    /// answers.
+    pub(crate) fn run_on<S, T>(
+        &self,
+        id: u32,
+        inner: &Arc<S>,
+        body: impl FnOnce(&S) -> embed::Result<T> + Send + 'static,
+    ) where
+        S: Send + Sync + 'static,
+        T: ToNapiValue + Send + 'static,
+    {
+        let inner = Arc::clone(inner);
+        self.sender.run(id, move || body(&inner));
+    }
 }

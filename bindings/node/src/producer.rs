@@ -158,9 +158,9 @@ impl NativeProducer {
     /// Takes a timed message back, with the handle of its result. Answers its id.
     #[napi]
     pub fn recall(&self, hub: &Hub, id: u32, topic: String, handle: String) {
-        let producer = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || producer.recall(&topic, &handle));
+        hub.run_on(id, &self.inner, move |producer| {
+            producer.recall(&topic, &handle)
+        });
     }
 
     /// Sends the half message of a transaction.
@@ -187,8 +187,7 @@ impl NativeProducer {
     /// The queues of a topic that can be sent to.
     #[napi]
     pub fn queues(&self, hub: &Hub, id: u32, topic: String) {
-        let producer = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |producer| {
             let queues = producer.queues(&topic)?.into_iter();
             Ok(queues.map(NativeQueue::from).collect::<Vec<_>>())
         });
@@ -197,16 +196,16 @@ impl NativeProducer {
     /// Waits until nothing is under way.
     #[napi]
     pub fn flush(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let producer = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || producer.flush(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |producer| {
+            producer.flush(millis(timeout_ms))
+        });
     }
 
     /// Closes it.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let producer = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || producer.close(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |producer| {
+            producer.close(millis(timeout_ms))
+        });
     }
 }

@@ -60,16 +60,15 @@ impl NativePullConsumer {
     /// Takes this member's share of a topic.
     #[napi]
     pub fn subscribe(&self, hub: &Hub, id: u32, subscription: NativeSubscription) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.subscribe(subscription.read()?));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.subscribe(subscription.read()?)
+        });
     }
 
     /// Takes these queues and no others.
     #[napi]
     pub fn assign(&self, hub: &Hub, id: u32, queues: Vec<NativeQueue>) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || inner.assign(&given(queues)));
+        hub.run_on(id, &self.inner, move |inner| inner.assign(&given(queues)));
     }
 
     /// The queues that it has now.
@@ -81,16 +80,15 @@ impl NativePullConsumer {
     /// The queues of a topic that can be read.
     #[napi]
     pub fn queues(&self, hub: &Hub, id: u32, topic: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || Ok(shown(inner.queues(&topic)?)));
+        hub.run_on(id, &self.inner, move |inner| {
+            Ok(shown(inner.queues(&topic)?))
+        });
     }
 
     /// The next messages.
     #[napi]
     pub fn poll(&self, hub: &Hub, id: u32, max: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             let messages = inner.poll(max as usize, millis(timeout_ms))?;
             Ok(messages
                 .iter()
@@ -102,8 +100,7 @@ impl NativePullConsumer {
     /// Goes on at an offset, or at the beginning or the end.
     #[napi]
     pub fn seek(&self, hub: &Hub, id: u32, queue: NativeQueue, to: BigInt, place: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             let queue = MessageQueue::from(queue);
             match place.as_str() {
                 "begin" => inner.seek_to_begin(&queue),
@@ -116,8 +113,7 @@ impl NativePullConsumer {
     /// Hands out nothing of these queues, or does again.
     #[napi]
     pub fn set_paused(&self, hub: &Hub, id: u32, queues: Vec<NativeQueue>, paused: bool) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || match paused {
+        hub.run_on(id, &self.inner, move |inner| match paused {
             true => inner.pause(&given(queues)),
             false => inner.resume(&given(queues)),
         });
@@ -126,16 +122,15 @@ impl NativePullConsumer {
     /// The offset of the next message that `poll` hands out of a queue.
     #[napi]
     pub fn position(&self, hub: &Hub, id: u32, queue: NativeQueue) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || Ok(BigInt::from(inner.position(&queue.into())?)));
+        hub.run_on(id, &self.inner, move |inner| {
+            Ok(BigInt::from(inner.position(&queue.into())?))
+        });
     }
 
     /// What the group committed for a queue.
     #[napi]
     pub fn committed(&self, hub: &Hub, id: u32, queue: NativeQueue) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             Ok(inner.committed(&queue.into())?.map(BigInt::from))
         });
     }
@@ -143,8 +138,7 @@ impl NativePullConsumer {
     /// The first offset of what was stored at a time, ms since the epoch, or later.
     #[napi]
     pub fn offset_at(&self, hub: &Hub, id: u32, queue: NativeQueue, timestamp_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             let offset = inner.offset_at(&queue.into(), timestamp_ms as i64)?;
             Ok(BigInt::from(offset))
         });
@@ -153,16 +147,16 @@ impl NativePullConsumer {
     /// Commits what was handed out.
     #[napi]
     pub fn commit(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.commit(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.commit(millis(timeout_ms))
+        });
     }
 
     /// Closes it.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.close(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.close(millis(timeout_ms))
+        });
     }
 }

@@ -186,16 +186,15 @@ impl NativePushConsumer {
     /// Takes a topic more, or another choice of one.
     #[napi]
     pub fn subscribe(&self, hub: &Hub, id: u32, subscription: NativeSubscription) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.subscribe(subscription.read()?));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.subscribe(subscription.read()?)
+        });
     }
 
     /// Takes no more of a topic.
     #[napi]
     pub fn unsubscribe(&self, hub: &Hub, id: u32, topic: String) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || inner.unsubscribe(&topic));
+        hub.run_on(id, &self.inner, move |inner| inner.unsubscribe(&topic));
     }
 
     /// Gives out nothing until `resume`.
@@ -213,8 +212,8 @@ impl NativePushConsumer {
     /// Closes it.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.close(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.close(millis(timeout_ms))
+        });
     }
 }

@@ -53,16 +53,15 @@ impl NativeNameServer {
     /// Stops it cleanly.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.close(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.close(millis(timeout_ms))
+        });
     }
 
     /// Stops it as a crash would.
     #[napi]
     pub fn kill(&self, hub: &Hub, id: u32) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             inner.kill();
             Ok(())
         });
@@ -142,16 +141,15 @@ impl NativeBroker {
     /// Stops it cleanly.
     #[napi]
     pub fn close(&self, hub: &Hub, id: u32, timeout_ms: f64) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender()
-            .run(id, move || inner.close(millis(timeout_ms)));
+        hub.run_on(id, &self.inner, move |inner| {
+            inner.close(millis(timeout_ms))
+        });
     }
 
     /// Stops it as a crash would.
     #[napi]
     pub fn kill(&self, hub: &Hub, id: u32) {
-        let inner = Arc::clone(&self.inner);
-        hub.sender().run(id, move || {
+        hub.run_on(id, &self.inner, move |inner| {
             inner.kill();
             Ok(())
         });
