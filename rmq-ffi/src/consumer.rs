@@ -14,7 +14,7 @@ use crate::log::rmq_destroy_cb;
 use crate::received::{Received, rmq_received};
 use crate::status::{RMQ_E_BUSY, RMQ_E_CLOSED, rmq_status};
 use rmq_core::embed::{
-    ConsumerOptions, Deliveries, Delivery, PushConsumer, Subscription, consumer_options,
+    ConsumerOptions, Deliveries, Delivery, PushConsumer, Subscription, consumer_options, process_id,
 };
 
 /// Longest expression of a subscription, bytes.
@@ -99,7 +99,7 @@ impl Callback {
 impl Drop for Callback {
     fn drop(&mut self) {
         if let Some(destroy) = self.destroy
-            && self.process == std::process::id()
+            && self.process == process_id()
         {
             in_new_callback(|| destroy(self.user_data));
         }
@@ -407,7 +407,7 @@ pub unsafe extern "C" fn rmq_push_consumer_on_message(
 ) -> rmq_status {
     let body = || {
         let fresh = Callback {
-            process: std::process::id(),
+            process: process_id(),
             function: callback,
             user_data,
             destroy,

@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::boundary::in_callback;
 use crate::error::Fault;
 use crate::status::{RMQ_E_FORKED, RMQ_E_HANDLE};
+use rmq_core::embed::process_id;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("a handle is a number of 64 bits");
@@ -74,7 +75,7 @@ struct Table {
 /// because a thread that the child does not have may have held its lock.
 fn table() -> &'static Table {
     static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
-    let process = std::process::id();
+    let process = process_id();
     let mut known = TABLE.load(Ordering::Acquire);
     loop {
         // SAFETY: what the pointer was ever set to is never freed.

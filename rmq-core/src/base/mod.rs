@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crc;
 pub mod error;
 pub mod fault;
+pub mod process;
 pub mod queue;
 pub mod slots;
 pub mod thread;

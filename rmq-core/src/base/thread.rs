@@ -10,6 +10,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::{Condvar, Mutex};
 
 use super::error::{Error, ErrorKind, Result};
+use super::process;
 
 /// Starts a thread called `name` that runs `body`.
 ///
@@ -169,9 +170,7 @@ impl ProcessMark {
     /// The calling process.
     #[must_use]
     pub fn current() -> Self {
-        Self {
-            pid: std::process::id(),
-        }
+        Self { pid: process::id() }
     }
 
     /// A mark that no process carries: what a forked child sees.
@@ -183,7 +182,7 @@ impl ProcessMark {
     /// Whether the calling process is still the one of the mark.
     #[must_use]
     pub fn is_current(self) -> bool {
-        self.pid == std::process::id()
+        self.pid == process::id()
     }
 
     /// `Forked` in a child of the marked process.

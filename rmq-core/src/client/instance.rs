@@ -151,10 +151,15 @@ impl Instance {
         }
     }
 
+    /// Whether `marked` adds anything to requests.
+    pub(crate) fn marks(&self) -> bool {
+        !self.options.namespace_v2.is_empty()
+    }
+
     /// A request as this handle's cluster is to see it: every one passes here.
     pub(crate) fn marked(&self, mut request: Command) -> Command {
-        let namespace = &self.options.namespace_v2;
-        if !namespace.is_empty() {
+        if self.marks() {
+            let namespace = &self.options.namespace_v2;
             request.ext.insert(NAMESPACED_FIELD, "true");
             request.ext.insert(NAMESPACE_FIELD, namespace.as_str());
         }
@@ -173,6 +178,21 @@ impl Instance {
         self.runtime
             .net
             .call_async(&address, self.marked(request), timeout, done);
+    }
+
+    /// As `call_async` for a request that writes itself, marked; see
+    /// `net::Client::call_written_async`.
+    pub(crate) fn call_written_async(
+        &self,
+        broker: &str,
+        about: (RequestCode, usize),
+        write: impl FnOnce(i32, &mut Vec<u8>),
+        timeout: Duration,
+        done: impl FnOnce(Result<Command>) + Send + 'static,
+    ) {
+        let address = lane_address(broker, self.lane);
+        let net = &self.runtime.net;
+        net.call_written_async(&address, about, write, timeout, done);
     }
 
     /// Sends a one-way request to a broker over this handle's connection.

@@ -74,6 +74,7 @@ impl Runtime {
         let callbacks = Scheduler::new("clients-cb", CALLBACK_THREADS, Arc::clone(&clock));
         work.start()?;
         callbacks.start()?;
+        net.on_turn(callbacks.rouser());
         let host_ip = address::interfaces().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |found| {
             address::choose(&found).address
         });
@@ -107,6 +108,14 @@ impl Runtime {
         match instance {
             Some(instance) => instance.asked(request),
             None => tracing::debug!(code = request.command.code, "a request for no handle"),
+        }
+    }
+
+    /// Has `job`, which tells the program something, run on a thread for callbacks.
+    pub(crate) fn call_back(&self, job: impl FnOnce() + Send + 'static) {
+        match self.net.is_current() {
+            true => self.callbacks.queue(job),
+            false => self.callbacks.run(job),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -43,10 +44,18 @@ impl State {
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// Jobs were queued that no thread was told of.
+    untold: AtomicBool,
     clock: SharedClock,
 }
 
 impl Shared {
+    fn rouse(&self) {
+        if self.untold.load(Ordering::Relaxed) && self.untold.swap(false, Ordering::AcqRel) {
+            self.work.notify_one();
+        }
+    }
+
     /// What a thread of the scheduler does until the scheduler ends.
     fn serve(&self) {
         let mut state = self.state.lock();
@@ -56,7 +65,12 @@ impl Shared {
             }
             let next = state.ripen(self.clock.monotonic());
             if let Some(job) = state.ready.pop_front() {
+                let more = !state.ready.is_empty() && state.idle > 0;
                 drop(state);
+                if more {
+                    // This job may take long, and the others are not to wait for it.
+                    self.work.notify_one();
+                }
                 run(job);
                 state = self.state.lock();
                 continue;
@@ -93,6 +107,7 @@ impl Scheduler {
         let shared = Shared {
             state: Mutex::default(),
             work: Condvar::new(),
+            untold: AtomicBool::new(false),
             clock,
         };
         Self {
@@ -111,6 +126,13 @@ impl Scheduler {
 
     /// Runs `job` as soon as a thread is free.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        self.queue(job);
+        self.shared.rouse();
+    }
+
+    /// Has `job` run as soon as a thread is free, but not before the next `rouse`: who brings many
+    /// jobs wakes a thread once.
+    pub(crate) fn queue(&self, job: impl FnOnce() + Send + 'static) {
         let short = {
             let mut state = self.shared.state.lock();
             if state.stopped {
@@ -119,10 +141,16 @@ impl Scheduler {
             state.ready.push_back(Box::new(job));
             state.idle < state.ready.len()
         };
-        self.shared.work.notify_one();
+        self.shared.untold.store(true, Ordering::Release);
         if short && let Err(error) = self.grow(self.max_threads) {
             tracing::warn!(%error, "the client goes on with fewer threads");
         }
+    }
+
+    /// Tells a thread of what was queued; to be kept by who queues.
+    pub(crate) fn rouser(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.rouse()
     }
 
     /// Runs `job` when `delay` has passed.
@@ -231,6 +259,24 @@ mod tests {
         scheduler.run(move || released.recv_timeout(LONG).unwrap());
         scheduler.run(move || tell.send(()).unwrap());
         told.recv_timeout(LONG).unwrap();
+        release.send(()).unwrap();
+    }
+
+    #[test]
+    fn what_is_queued_runs_after_it_is_roused() {
+        let scheduler = Scheduler::new("test", 2, SystemClock::shared());
+        let rouse = scheduler.rouser();
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        scheduler.queue(move || released.recv_timeout(LONG).unwrap());
+        for number in 0..3 {
+            let tell = tell.clone();
+            scheduler.queue(move || tell.send(number).unwrap());
+        }
+        rouse();
+        // The first blocks one thread, and the other takes the rest though nobody calls again.
+        let order: Vec<i32> = (0..3).map(|_| told.recv_timeout(LONG).unwrap()).collect();
+        assert_eq!(order, [0, 1, 2]);
         release.send(()).unwrap();
     }
 

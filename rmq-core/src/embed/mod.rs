@@ -35,6 +35,7 @@ pub use crate::client::{
     reply_to,
 };
 
+pub use crate::base::process::id as process_id;
 pub use crate::base::thread::spawn as spawn_thread;
 pub use crate::base::{Error, ErrorKind, Result};
 pub use crate::config::{

@@ -22,10 +22,13 @@ use crate::base::backoff::BackoffConfig;
 use crate::base::clock::SharedClock;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::thread::{self, JoinHandle, ProcessMark};
+use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
 
 pub(crate) const CALL: &str = "net.call";
 const ONEWAY: &str = "net.oneway";
+/// Room for the header of most requests.
+const HEADER_BYTES: usize = 512;
 /// Time for the client's thread to end after the deadline of `close` has passed.
 const JOIN_GRACE: Duration = Duration::from_secs(2);
 /// A caller waits this much longer than its call, in case the client's thread is late.
@@ -131,6 +134,7 @@ impl Client {
             closed: AtomicBool::new(false),
             on_request: RwLock::new(None),
             on_disconnect: RwLock::new(None),
+            on_turn: RwLock::new(None),
         });
         let max_frame_bytes = limits.max_frame_bytes;
         let handler = Driver {
@@ -212,19 +216,62 @@ impl Client {
         }
     }
 
+    /// As `call_async` for a request that writes itself: `write` is given the request's opaque and
+    /// the place for its frame, which will have about `body_len` bytes more than a header.
+    pub(crate) fn call_written_async(
+        &self,
+        addr: &str,
+        (code, body_len): (RequestCode, usize),
+        write: impl FnOnce(i32, &mut Vec<u8>),
+        timeout: Duration,
+        complete: impl FnOnce(Result<Command>) + Send + 'static,
+    ) {
+        if let Err(e) = self.process.check(CALL) {
+            return complete(Err(e));
+        }
+        let opaque = self.next_opaque();
+        let frame = self.frame(CALL, body_len, |frame| write(opaque, frame));
+        self.submit_frame(
+            addr,
+            (code.value(), opaque),
+            frame,
+            timeout,
+            Box::new(complete),
+        );
+    }
+
+    fn next_opaque(&self) -> i32 {
+        self.shared.next_opaque.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn submit(&self, addr: &str, mut command: Command, timeout: Duration, complete: Complete) {
-        let opaque = self.shared.next_opaque.fetch_add(1, Ordering::Relaxed);
-        command.opaque = opaque;
-        let admitted = self
-            .encode(CALL, &command)
-            .and_then(|frame| self.admit(CALL).map(|permit| (frame, permit)));
+        command.opaque = self.next_opaque();
+        let frame = self.encode(CALL, &command);
+        self.submit_frame(
+            addr,
+            (command.code, command.opaque),
+            frame,
+            timeout,
+            complete,
+        );
+    }
+
+    fn submit_frame(
+        &self,
+        addr: &str,
+        (code, opaque): (i32, i32),
+        frame: Result<Vec<u8>>,
+        timeout: Duration,
+        complete: Complete,
+    ) {
+        let admitted = frame.and_then(|frame| self.admit(CALL).map(|permit| (frame, permit)));
         let (frame, permit) = match admitted {
             Ok(admitted) => admitted,
             Err(e) => return complete(Err(e)),
         };
         let deadline = self.clock.monotonic().saturating_add(timeout);
         let call = Call {
-            code: command.code,
+            code,
             deadline,
             timeout,
             complete,
@@ -246,7 +293,7 @@ impl Client {
     pub fn oneway(&self, addr: &str, command: Command) -> Result<()> {
         self.process.check(ONEWAY)?;
         let mut command = command.oneway();
-        command.opaque = self.shared.next_opaque.fetch_add(1, Ordering::Relaxed);
+        command.opaque = self.next_opaque();
         let frame = self.encode(ONEWAY, &command)?;
         let permit = self.admit(ONEWAY)?;
         let submission = Submission::Oneway {
@@ -260,8 +307,17 @@ impl Client {
     }
 
     fn encode(&self, op: &'static str, command: &Command) -> Result<Vec<u8>> {
-        let mut frame = Vec::with_capacity(256 + command.body.len());
-        command.encode(&mut frame);
+        self.frame(op, command.body.len(), |frame| command.encode(frame))
+    }
+
+    fn frame(
+        &self,
+        op: &'static str,
+        body_len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<u8>> {
+        let mut frame = Vec::with_capacity(HEADER_BYTES + body_len);
+        write(&mut frame);
         if frame.len() > self.max_frame_bytes {
             let context = format!(
                 "a request of {} bytes; {} are allowed",
@@ -303,6 +359,18 @@ impl Client {
     /// not block.
     pub fn on_disconnect(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
         *self.shared.on_disconnect.write() = Some(Arc::new(callback));
+    }
+
+    /// Sets what happens at the end of each turn of the client's thread, so after outcomes of calls
+    /// were told: `callback` runs on that thread, often, and must not block.
+    pub fn on_turn(&self, callback: impl Fn() + Send + Sync + 'static) {
+        *self.shared.on_turn.write() = Some(Arc::new(callback));
+    }
+
+    /// Whether the calling thread is the client's.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.thread.is_current()
     }
 
     /// Calls in flight.
@@ -366,7 +434,6 @@ impl fmt::Debug for Client {
 mod tests {
     use super::*;
     use crate::base::clock::SystemClock;
-    use crate::protocol::code::RequestCode;
 
     #[test]
     fn after_a_fork_every_call_is_refused_and_nothing_is_waited_for() {

@@ -24,6 +24,7 @@ const SHARED_FRAME_BYTES: usize = 8 << 10;
 
 pub(crate) type OnRequest = Arc<dyn Fn(PushedRequest) + Send + Sync>;
 pub(crate) type OnDisconnect = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type OnTurn = Arc<dyn Fn() + Send + Sync>;
 
 /// What callers and the client's thread share.
 pub(crate) struct Shared {
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     pub(crate) on_request: RwLock<Option<OnRequest>>,
     pub(crate) on_disconnect: RwLock<Option<OnDisconnect>>,
+    pub(crate) on_turn: RwLock<Option<OnTurn>>,
 }
 
 #[derive(Default)]
@@ -83,6 +85,13 @@ impl Shared {
         }
         handle.wake();
         Ok(())
+    }
+
+    /// All that ended in this turn of the client's thread has been told.
+    fn turned(&self) {
+        if let Some(callback) = &*self.on_turn.read() {
+            guard(|| callback());
+        }
     }
 }
 
@@ -373,6 +382,7 @@ impl Handler for Driver {
             let error = timed_out(call.code, endpoint(name), call.timeout);
             call.finish(Err(error));
         }
+        self.shared.turned();
         self.calls.next_deadline()
     }
 
@@ -405,6 +415,7 @@ impl Drop for Driver {
         for call in calls {
             call.finish(Err(closed(CALL)));
         }
+        self.shared.turned();
     }
 }
 

@@ -55,7 +55,8 @@ const MACROS: [(&str, Home); 7] = [
 ];
 
 /// The only files with unsafe code; `/` at the end stands for a folder.
-const UNSAFE: [&str; 4] = [
+const UNSAFE: [&str; 5] = [
+    "rmq-core/src/base/process.rs",
     "rmq-core/src/store/mmap.rs",
     "rmq-core/src/net/sys.rs",
     "rmq-ffi/src/",

@@ -126,7 +126,7 @@ impl Core {
         let runtime = Arc::clone(&self.instance.runtime);
         let timeout = self.instance.request_timeout();
         self.commit_each(self.positions(), timeout, move |outcome| {
-            runtime.callbacks.run(move || done(outcome));
+            runtime.call_back(move || done(outcome));
         });
     }
 

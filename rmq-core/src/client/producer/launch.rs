@@ -149,7 +149,7 @@ impl Producer {
         let leaving = Leaving(Arc::clone(core));
         let finished: Done = Box::new(move |outcome| {
             let runtime = Arc::clone(&leaving.0.instance.runtime);
-            runtime.callbacks.run(move || {
+            runtime.call_back(move || {
                 let _leaving = leaving;
                 done(watch.told(outcome));
             });

@@ -93,7 +93,7 @@ impl Producer {
         let leaving = Leaving(Arc::clone(&self.core));
         let done: ReplyDone = Box::new(move |reply| {
             let runtime = Arc::clone(&leaving.0.instance.runtime);
-            runtime.callbacks.run(move || {
+            runtime.call_back(move || {
                 let _leaving = leaving;
                 done(reply);
             });

@@ -18,7 +18,8 @@ use crate::client::trace::{DEFAULT_REGION, Event, Tracer};
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::code::RequestCode;
 use crate::protocol::command::Command;
-use crate::protocol::request::send::SendRequest;
+use crate::protocol::header::Head;
+use crate::protocol::request::send::{SendRequest, fast};
 
 pub(crate) const OP: &str = "send message";
 
@@ -102,12 +103,13 @@ impl Sending {
 
     /// Begins.
     pub(crate) fn begin(self: Arc<Self>) {
-        let (instance, topic) = (Arc::clone(&self.core.instance), self.outgoing.topic.clone());
+        let sending = Arc::clone(&self);
         let routed = move |route| match route {
-            Ok(route) => self.attempt(&route),
-            Err(error) => self.finish(Err(error)),
+            Ok(route) => sending.attempt(&route),
+            Err(error) => sending.finish(Err(error)),
         };
-        instance.route(&topic, Box::new(routed));
+        let instance = &self.core.instance;
+        instance.route(self.topic(), Box::new(routed));
     }
 
     fn choose(&self, route: &TopicRoute, now: Duration) -> Option<MessageQueue> {
@@ -144,18 +146,38 @@ impl Sending {
             Ok(address) => address,
             Err(error) => return self.answered(route, (&queue, ""), now, Err(error)),
         };
-        let request = self.request(&queue);
-        let route = Arc::clone(route);
-        instance.call_async(&address.clone(), request, time_left, move |answer| {
-            let receipt = answer.and_then(|answer| raw::receipt(&address, &answer));
-            self.answered(&route, (&queue, &address), now, receipt);
-        });
+        let (sending, route) = (Arc::clone(&self), Arc::clone(route));
+        let to = Arc::new((queue, address));
+        let (code, body) = (self.code(), &self.outgoing.body);
+        let write = |opaque, frame: &mut Vec<u8>| {
+            let header = self.header(&to.0);
+            if instance.marks() {
+                let mut request = instance.marked(header.command(code));
+                request.opaque = opaque;
+                request.encode_head(frame, body.len());
+            } else {
+                let bare = Command::bare_request(code);
+                let head = Head {
+                    opaque,
+                    ..bare.head()
+                };
+                fast::encode_request_head(frame, bare.serialize, &head, &header, body.len());
+            }
+            frame.extend_from_slice(body);
+        };
+        let asked = Arc::clone(&to);
+        let done = move |answer: Result<Command>| {
+            let (queue, address) = &*asked;
+            let receipt = answer.and_then(|answer| raw::receipt(address, &answer));
+            sending.answered(&route, (queue, address), now, receipt);
+        };
+        instance.call_written_async(&to.1, (code, body.len()), write, time_left, done);
     }
 
-    /// The request that takes the message to a queue.
-    fn request(&self, queue: &MessageQueue) -> Command {
+    /// What the request says that takes the message to a queue.
+    fn header<'a>(&'a self, queue: &'a MessageQueue) -> SendRequest<'a> {
         let out = &self.outgoing;
-        let header = SendRequest {
+        SendRequest {
             producer_group: &self.core.options.group,
             topic: &out.topic,
             default_topic: AUTO_CREATE_TOPIC,
@@ -170,13 +192,15 @@ impl Sending {
             batch: out.batch,
             max_reconsume_times: None,
             broker_name: Some(&queue.broker_name),
-        };
-        let code = match (out.batch, out.reply) {
+        }
+    }
+
+    fn code(&self) -> RequestCode {
+        match (self.outgoing.batch, self.outgoing.reply) {
             (true, _) => RequestCode::SEND_BATCH_MESSAGE,
             (_, true) => RequestCode::SEND_REPLY_MESSAGE_V2,
             _ => RequestCode::SEND_MESSAGE_V2,
-        };
-        header.command(code).with_body(out.body.clone())
+        }
     }
 
     fn answered(
@@ -270,6 +294,7 @@ impl Sending {
             Error::new(ErrorKind::NotFound, OP, context)
         })?;
         let address = instance.master(&queue.broker_name)?;
-        instance.oneway(&address, self.request(&queue))
+        let request = self.header(&queue).command(self.code());
+        instance.oneway(&address, request.with_body(self.outgoing.body.clone()))
     }
 }

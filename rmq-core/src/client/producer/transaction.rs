@@ -220,7 +220,7 @@ impl Core {
             return;
         }
         let core = Arc::clone(self);
-        self.instance.runtime.callbacks.run(move || {
+        self.instance.runtime.call_back(move || {
             let leaving = Leaving(core);
             if let Err(error) = leaving.0.ask_checker(&request) {
                 tracing::warn!(%error, "a transaction was not checked");

@@ -20,7 +20,11 @@ const VALUE_CLIP_LEN: usize = 64;
 
 /// Reads a whole header; the command has no body yet.
 pub(crate) fn decode(header: &[u8]) -> Result<Command, DecodeError> {
-    let text = String::from_utf8_lossy(header);
+    // Valid text, which is the rule, is told from other much faster than text is mended.
+    let text = match std::str::from_utf8(header) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(header),
+    };
     let mut reader = Reader::new(&text);
     let mut command = Command::with_head(&super::Head::EMPTY, Serialize::Json);
     reader.open_object()?;
@@ -76,12 +80,17 @@ fn member_name(key: &str) -> &str {
     if MEMBERS.contains(&key) {
         return key;
     }
-    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
-    let key_plain = plain(text::clip(key, 32));
+    let key_plain = || plain(text::clip(key, 32));
     MEMBERS
         .into_iter()
-        .find(|member| plain(member) == key_plain)
+        .find(|member| plain(member).eq(key_plain()))
         .unwrap_or(key)
+}
+
+/// The bytes of a name but for what does not matter in it.
+fn plain(name: &str) -> impl Iterator<Item = u8> {
+    let bytes = name.bytes().filter(|byte| *byte != b'_');
+    bytes.map(|byte| byte.to_ascii_lowercase())
 }
 
 fn read_int(
