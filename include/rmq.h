@@ -117,7 +117,7 @@
 #define RMQ_SEND_SLAVE_NOT_AVAILABLE 3
 
 /**
- * Not known yet: the broker asks later.
+ * Not known yet: the broker asks again later.
  */
 #define RMQ_TRANSACTION_UNKNOWN 0
 
@@ -338,8 +338,15 @@ typedef void (*rmq_reply_cb)(void *user_data,
  * Says how the transaction of a half message ended, when a broker asks. It is called on a thread
  * of the library, and must not wait: functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it.
  *
+ * A program that has to look first answers `RMQ_TRANSACTION_UNKNOWN`, finds out on a thread of its
+ * own, and has the answer ready when it is asked again: after the broker's
+ * "transactionCheckInterval" (30 s unless set), up to "transactionCheckMax" times (15), after
+ * which the message is given up. Who kept the result of `rmq_producer_send_half` need not wait for
+ * that: `rmq_producer_end_transaction` tells the broker at any time.
+ *
  * @param user_data What was given with the callback.
- * @param message The half message; valid during the call, not to be freed.
+ * @param message The half message, with the same id and keys each time; valid during the call, not
+ * to be freed.
  * @return One of the `RMQ_TRANSACTION_` numbers; any other counts as unknown.
  */
 typedef int32_t (*rmq_transaction_check_cb)(void *user_data, const struct rmq_received *message);

@@ -14,7 +14,7 @@ use crate::send_result::{Sent, rmq_send_result};
 use crate::status::rmq_status;
 use rmq_core::embed::{Producer, ReceivedMessage, TransactionState, producer_options};
 
-/// Not known yet: the broker asks later.
+/// Not known yet: the broker asks again later.
 pub const RMQ_TRANSACTION_UNKNOWN: i32 = 0;
 /// The message is delivered.
 pub const RMQ_TRANSACTION_COMMIT: i32 = 1;
@@ -24,8 +24,15 @@ pub const RMQ_TRANSACTION_ROLLBACK: i32 = 2;
 /// Says how the transaction of a half message ended, when a broker asks. It is called on a thread
 /// of the library, and must not wait: functions that may wait answer `RMQ_E_WOULD_DEADLOCK` to it.
 ///
+/// A program that has to look first answers `RMQ_TRANSACTION_UNKNOWN`, finds out on a thread of its
+/// own, and has the answer ready when it is asked again: after the broker's
+/// "transactionCheckInterval" (30 s unless set), up to "transactionCheckMax" times (15), after
+/// which the message is given up. Who kept the result of `rmq_producer_send_half` need not wait for
+/// that: `rmq_producer_end_transaction` tells the broker at any time.
+///
 /// @param user_data What was given with the callback.
-/// @param message The half message; valid during the call, not to be freed.
+/// @param message The half message, with the same id and keys each time; valid during the call, not
+/// to be freed.
 /// @return One of the `RMQ_TRANSACTION_` numbers; any other counts as unknown.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub type rmq_transaction_check_cb =

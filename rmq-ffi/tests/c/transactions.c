@@ -38,6 +38,7 @@ static void start_servers(struct servers *servers)
     /* Brokers ask soon. */
     CHECK_STATUS(rmq_config_set(config, "transactionTimeOut", "200", NULL), RMQ_OK);
     CHECK_STATUS(rmq_config_set(config, "transactionCheckInterval", "100", NULL), RMQ_OK);
+    CHECK_STATUS(rmq_config_set(config, "transactionCheckMax", "100000", NULL), RMQ_OK);
     CHECK_STATUS(rmq_config_set(config, "recallMessageEnable", "true", NULL), RMQ_OK);
     CHECK_STATUS(rmq_broker_start(config, &servers->broker, NULL), RMQ_OK);
     /* A checker of memory makes everything slow. */
@@ -111,7 +112,7 @@ static int32_t on_check(void *user_data, const rmq_received *message)
     CHECK_STATUS(rmq_message_new_reply(message, "x", 1, &reply, NULL), RMQ_E_INVALID);
     CHECK_STATUS(rmq_producer_close(told->producer, -1, NULL), RMQ_E_WOULD_DEADLOCK);
     __atomic_add_fetch(&told->checks, 1, __ATOMIC_SEQ_CST);
-    return told->answer;
+    return __atomic_load_n(&told->answer, __ATOMIC_SEQ_CST);
 }
 
 static int of(const int *counter)
@@ -210,6 +211,37 @@ static void transactions_end_as_they_are_told(const struct servers *servers)
     for (tries = 0; tries < 2000 && of(&told.destroyed) == 0; tries++)
         usleep(10 * 1000);
     CHECK(of(&told.destroyed) == 1);
+}
+
+static void what_is_unknown_is_asked_again(const struct servers *servers)
+{
+    static struct told told;
+    rmq_producer *producer = start_checked(servers, &told);
+    rmq_message *message = make_message();
+    rmq_send_result *sent = NULL;
+    int tries, before;
+    /* Until the answer is there. */
+    told.answer = RMQ_TRANSACTION_UNKNOWN;
+    CHECK_STATUS(rmq_producer_send_half(producer, message, -1, &sent, NULL), RMQ_OK);
+    for (tries = 0; tries < 2000 && of(&told.checks) < 3; tries++)
+        usleep(10 * 1000);
+    CHECK(of(&told.checks) >= 3);
+    __atomic_store_n(&told.answer, RMQ_TRANSACTION_COMMIT, __ATOMIC_SEQ_CST);
+    await_messages(servers, 4);
+    rmq_send_result_free(sent);
+    /* Or until the program says it, after it was asked. */
+    __atomic_store_n(&told.answer, RMQ_TRANSACTION_UNKNOWN, __ATOMIC_SEQ_CST);
+    CHECK_STATUS(rmq_producer_send_half(producer, message, -1, &sent, NULL), RMQ_OK);
+    before = of(&told.checks);
+    for (tries = 0; tries < 2000 && of(&told.checks) == before; tries++)
+        usleep(10 * 1000);
+    CHECK(of(&told.checks) > before);
+    CHECK_STATUS(rmq_producer_end_transaction(producer, sent, RMQ_TRANSACTION_COMMIT, NULL),
+                 RMQ_OK);
+    await_messages(servers, 5);
+    rmq_send_result_free(sent);
+    rmq_message_free(message);
+    rmq_producer_free(producer);
 }
 
 static void starts_with_a_checker_are_refused(const struct servers *servers)
@@ -352,6 +384,7 @@ int main(void)
     long descriptors = count_entries("/proc/self/fd");
     start_servers(&servers);
     transactions_end_as_they_are_told(&servers);
+    what_is_unknown_is_asked_again(&servers);
     starts_with_a_checker_are_refused(&servers);
     requests_recalls_and_queues(&servers);
     end_servers(&servers);
