@@ -13,6 +13,8 @@
 mod apache;
 #[path = "interop/client.rs"]
 mod client;
+#[path = "interop/client_admin.rs"]
+mod client_admin;
 #[path = "interop/client_consumer.rs"]
 mod client_consumer;
 #[path = "interop/client_producer.rs"]

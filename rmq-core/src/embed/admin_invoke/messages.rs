@@ -84,9 +84,14 @@ fn by_offset(call: &Call<'_>) -> Result<Json> {
     let missing = |what: &str| Error::new(ErrorKind::NotFound, OP, what);
     let address = address.ok_or_else(|| missing("the topic has no master of that name"))?;
     let answer = call.ask(&address, RequestCode::QUERY_CONSUME_QUEUE, &header)?;
+    let nothing = "the queue has no message at this offset";
+    // Apache's brokers have no body then.
+    if answer.body.is_empty() {
+        return Err(missing(nothing));
+    }
     let part = ConsumeQueuePart::decode(&answer.body).map_err(|e| unreadable(&address, e))?;
     let entry = part.queue_data.unwrap_or_default().into_iter().next();
-    let entry = entry.ok_or_else(|| missing("the queue has no message at this offset"))?;
+    let entry = entry.ok_or_else(|| missing(nothing))?;
     let id = OffsetMsgId {
         store_host: address.parse().map_err(|e| unreadable(&address, e))?,
         physical_offset: entry.physic_offset,

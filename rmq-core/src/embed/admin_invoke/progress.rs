@@ -163,6 +163,11 @@ fn queue(call: &Call<'_>) -> Result<Json> {
         consumer_group: call.arguments.text("consumer")?,
     };
     call.each(&call.brokers_of(&topic)?, |address| {
-        call.body(address, RequestCode::QUERY_CONSUME_QUEUE, &header)
+        let answer = call.ask(address, RequestCode::QUERY_CONSUME_QUEUE, &header)?;
+        // Of what is not in the queue Apache's brokers say nothing.
+        match answer.body.is_empty() {
+            true => Ok(Json::Null),
+            false => Json::parse(&answer.body).map_err(|e| unreadable(address, e)),
+        }
     })
 }
