@@ -241,6 +241,12 @@ impl Core {
         self.instance.greet_now();
     }
 
+    /// Has brokers hear of other subscriptions, and queues divided by them. Blocks as `announce`.
+    pub(crate) fn subscriptions_changed(self: &Arc<Self>) {
+        self.announce();
+        self.rebalance_soon(Duration::ZERO);
+    }
+
     pub(crate) fn own(&self) -> Option<Arc<Self>> {
         self.own.upgrade()
     }

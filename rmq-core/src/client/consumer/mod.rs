@@ -2,6 +2,7 @@
 
 mod allocate;
 mod answer;
+mod asking;
 mod commit;
 mod consuming;
 mod core;

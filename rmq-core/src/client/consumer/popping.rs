@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::asking::{FAILED, FULL};
 use super::consuming::{Running, TRIES};
 use super::core::{ConsumeStatus, Core, Listener, Mode};
 use super::options::StartFrom;
 use super::pop::{PopQueue, Verdict, note_check_points, verdict};
-use crate::base::{ErrorKind, Result};
+use crate::base::Result;
 use crate::protocol::body::message_queue::MessageQueue;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
@@ -21,16 +22,8 @@ use crate::protocol::request::pop::{
     AckMessageRequest, ChangeInvisibleTimeRequest, PopMessageRequest, PopMessageResponse,
 };
 
-/// After this a queue with too many messages out is looked at again.
-const FULL: Duration = Duration::from_millis(50);
 /// After this messages of a suspended consumer are looked at again.
 const RESTING: Duration = Duration::from_millis(100);
-/// After this a pop that failed is repeated.
-const FAILED: Duration = Duration::from_millis(1_000);
-/// After this a broker that has too much to do is asked again.
-const BUSY: Duration = Duration::from_millis(20);
-/// How much longer than a broker may hold a pop its answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// After this an acknowledgement that no broker took is tried again.
 const ACK_AGAIN: Duration = Duration::from_millis(1_000);
 
@@ -71,12 +64,7 @@ impl Drop for Claim {
 
 impl Core {
     fn pop_later(self: &Arc<Self>, queue: Arc<PopQueue>, delay: Duration) {
-        let core = Arc::downgrade(self);
-        self.instance.runtime.work.run_after(delay, move || {
-            if let Some(core) = core.upgrade() {
-                core.pop(queue);
-            }
-        });
+        self.later(delay, move |core| core.pop(queue));
     }
 
     /// Begins to pop of a queue.
@@ -105,18 +93,9 @@ impl Core {
             return self.pop_later(queue, FAILED);
         };
         let request = self.pop_request(&queue, &subscription);
-        let timeout = Duration::from_millis(self.options.pull_hold_ms) + PATIENCE;
-        let core = Arc::downgrade(self);
-        self.instance
-            .call_async(&address, request, timeout, move |answer| {
-                let Some(core) = core.upgrade() else { return };
-                // Messages are read, and perhaps inflated, off the event loop.
-                let instance = Arc::clone(&core.instance);
-                instance
-                    .runtime
-                    .work
-                    .run(move || core.popped(queue, &subscription, answer));
-            });
+        self.ask(&address, request, move |core, answer| {
+            core.popped(queue, &subscription, answer);
+        });
     }
 
     fn pop_request(&self, queue: &PopQueue, subscription: &SubscriptionData) -> Command {
@@ -151,30 +130,12 @@ impl Core {
         if self.is_closed() {
             return;
         }
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let delay = match error.kind() {
-                    ErrorKind::Timeout => Duration::ZERO,
-                    _ => FAILED,
-                };
-                tracing::debug!(%error, queue = ?queue.queue, "a pop failed");
-                return self.pop_later(queue, delay);
+        let delay = match answer {
+            Ok(answer) if answer.response_code() == ResponseCode::SUCCESS => {
+                self.take_popped(&queue, subscription, &answer)
             }
-        };
-        let delay = match answer.response_code() {
-            ResponseCode::SUCCESS => self.take_popped(&queue, subscription, &answer),
-            ResponseCode::POLLING_TIMEOUT | ResponseCode::PULL_NOT_FOUND => Duration::ZERO,
-            ResponseCode::FLOW_CONTROL => BUSY,
-            ResponseCode::SUBSCRIPTION_NOT_EXIST | ResponseCode::SUBSCRIPTION_NOT_LATEST => {
-                self.instance.greet();
-                RESTING
-            }
-            code => {
-                let remark = answer.remark.as_deref().unwrap_or_default();
-                tracing::warn!(%code, remark, queue = ?queue.queue, "a pop was refused");
-                FAILED
-            }
+            Ok(answer) if is_empty(answer.response_code()) => Duration::ZERO,
+            refused => self.after_refusal(&queue.queue, refused),
         };
         match delay {
             Duration::ZERO => self.pop(queue),
@@ -354,11 +315,8 @@ impl Core {
             if let Some(error) = error {
                 tracing::debug!(%error, "nobody heard what became of a message");
                 if again_at < until && !core.is_closed() {
-                    let again = Arc::downgrade(&core);
-                    core.instance.runtime.work.run_after(ACK_AGAIN, move || {
-                        if let Some(core) = again.upgrade() {
-                            core.tell_broker(&broker, asked, until);
-                        }
+                    core.later(ACK_AGAIN, move |core| {
+                        core.tell_broker(&broker, asked, until);
                     });
                 }
             }
@@ -375,6 +333,14 @@ impl Core {
             Err(error) => done(Err(error)),
         }
     }
+}
+
+/// Whether a broker held a pop to its end and found nothing.
+fn is_empty(code: ResponseCode) -> bool {
+    matches!(
+        code,
+        ResponseCode::POLLING_TIMEOUT | ResponseCode::PULL_NOT_FOUND
+    )
 }
 
 /// What a message is acknowledged with.

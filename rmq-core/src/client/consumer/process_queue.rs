@@ -144,11 +144,6 @@ impl ProcessQueue {
         stuck.take(most).collect()
     }
 
-    /// Whether a message waits.
-    pub(crate) fn has_some(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Messages that were handed out are done with.
     pub(crate) fn done(&mut self, offsets: impl IntoIterator<Item = i64>) {
         for offset in offsets {
@@ -187,6 +182,7 @@ impl ProcessQueue {
             .unwrap_or(self.next_pull)
     }
 
+    /// Whether a message waits.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -211,21 +207,9 @@ mod tests {
     use crate::protocol::message::user::Message;
 
     fn message(queue_offset: i64) -> ReceivedMessage {
-        let host = "127.0.0.1:1".parse().unwrap();
         ReceivedMessage {
-            message: Message::new("T", vec![0; 10]),
-            queue_id: 0,
             queue_offset,
-            physical_offset: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_timestamp_ms: 0,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body_crc: 0,
-            store_len: 100,
+            ..ReceivedMessage::new(Message::new("T", vec![0; 10]))
         }
     }
 

@@ -48,8 +48,7 @@ impl PullConsumer {
             return Err(Error::new(ErrorKind::Invalid, OP, context));
         }
         self.core.subscribe(subscription.data);
-        self.core.announce();
-        self.core.rebalance_soon(Duration::ZERO);
+        self.core.subscriptions_changed();
         Ok(())
     }
 
@@ -58,8 +57,7 @@ impl PullConsumer {
     pub fn unsubscribe(&self, topic: &str) -> Result<()> {
         self.core.check()?;
         self.core.unsubscribe(topic);
-        self.core.announce();
-        self.core.rebalance_soon(Duration::ZERO);
+        self.core.subscriptions_changed();
         Ok(())
     }
 
@@ -150,7 +148,7 @@ impl PullConsumer {
     pub fn when_ready(&self, tell: impl FnOnce() + Send + 'static) {
         let seen = self.core.arrivals();
         let waits = |queue: &Arc<Assigned>| {
-            !queue.paused.load(Ordering::SeqCst) && queue.state.lock().has_some()
+            !queue.paused.load(Ordering::SeqCst) && queue.state.lock().has_waiting()
         };
         let ready = self.core.is_closed() || self.core.assigned().iter().any(waits);
         if ready {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::asking::{FAILED, FULL};
 use super::core::{Assigned, Core, Mode};
 use super::process_queue::FlowLimits;
-use crate::base::{ErrorKind, Result};
+use crate::base::Result;
 use crate::protocol::code::{RequestCode, ResponseCode};
 use crate::protocol::command::Command;
 use crate::protocol::filter::tag::SubscriptionData;
@@ -17,26 +18,13 @@ use crate::protocol::request::pull::{
     FLAG_COMMIT_OFFSET, FLAG_LITE_PULL, FLAG_SUBSCRIPTION, FLAG_SUSPEND, PullRequest, PullResponse,
 };
 
-/// After this a queue that is full is looked at again.
-const FULL: Duration = Duration::from_millis(50);
 /// After this a queue that is not to be pulled from is looked at again.
 const RESTING: Duration = Duration::from_millis(200);
-/// After this a pull that failed is repeated.
-const FAILED: Duration = Duration::from_millis(1_000);
-/// After this a broker that has too much to do is asked again.
-const BUSY: Duration = Duration::from_millis(20);
-/// How much longer than a broker may hold a pull its answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 const MASTER: i64 = 0;
 
 impl Core {
     fn pull_later(self: &Arc<Self>, queue: Arc<Assigned>, epoch: u64, delay: Duration) {
-        let core = Arc::downgrade(self);
-        self.instance.runtime.work.run_after(delay, move || {
-            if let Some(core) = core.upgrade() {
-                core.pull(queue, epoch);
-            }
-        });
+        self.later(delay, move |core| core.pull(queue, epoch));
     }
 
     fn flow_limits(&self) -> FlowLimits {
@@ -84,18 +72,9 @@ impl Core {
             Err(_) => return self.pull_later(queue, epoch, FAILED),
         };
         let request = self.pull_request(&queue, &subscription, broker_id);
-        let timeout = Duration::from_millis(self.options.pull_hold_ms) + PATIENCE;
-        let core = Arc::downgrade(self);
-        self.instance
-            .call_async(&address, request, timeout, move |answer| {
-                let Some(core) = core.upgrade() else { return };
-                // Messages are read, and perhaps inflated, off the event loop.
-                let instance = Arc::clone(&core.instance);
-                instance
-                    .runtime
-                    .work
-                    .run(move || core.pulled(queue, &subscription, epoch, answer));
-            });
+        self.ask(&address, request, move |core, answer| {
+            core.pulled(queue, &subscription, epoch, answer);
+        });
     }
 
     fn pull_request(
@@ -153,35 +132,11 @@ impl Core {
         if !self.goes_on(&queue, epoch) {
             return;
         }
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                // A broker that held the pull until it died is gone; another may be there by now.
-                let delay = match error.kind() {
-                    ErrorKind::Timeout => Duration::ZERO,
-                    _ => FAILED,
-                };
-                tracing::debug!(%error, queue = ?queue.queue, "a pull failed");
-                return self.pull_later(queue, epoch, delay);
-            }
-        };
-        let delay = match answer.response_code() {
-            ResponseCode::SUCCESS
-            | ResponseCode::PULL_NOT_FOUND
-            | ResponseCode::PULL_RETRY_IMMEDIATELY
-            | ResponseCode::PULL_OFFSET_MOVED => {
+        let delay = match answer {
+            Ok(answer) if tells_of_queue(answer.response_code()) => {
                 self.take_answer(&queue, subscription, epoch, &answer)
             }
-            ResponseCode::SUBSCRIPTION_NOT_EXIST | ResponseCode::SUBSCRIPTION_NOT_LATEST => {
-                self.instance.greet();
-                RESTING
-            }
-            ResponseCode::FLOW_CONTROL => BUSY,
-            code => {
-                let remark = answer.remark.as_deref().unwrap_or_default();
-                tracing::warn!(%code, remark, queue = ?queue.queue, "a pull was refused");
-                FAILED
-            }
+            refused => self.after_refusal(&queue.queue, refused),
         };
         match delay {
             Duration::ZERO => self.pull(queue, epoch),
@@ -267,4 +222,15 @@ impl Core {
         }
         false
     }
+}
+
+/// Whether the answer to a pull says where its queue stands, with messages or without.
+fn tells_of_queue(code: ResponseCode) -> bool {
+    matches!(
+        code,
+        ResponseCode::SUCCESS
+            | ResponseCode::PULL_NOT_FOUND
+            | ResponseCode::PULL_RETRY_IMMEDIATELY
+            | ResponseCode::PULL_OFFSET_MOVED
+    )
 }

@@ -139,8 +139,7 @@ impl PushConsumer {
     pub fn subscribe(&self, subscription: Subscription) -> Result<()> {
         self.core.check()?;
         self.core.subscribe(subscription.data);
-        self.core.announce();
-        self.core.rebalance_soon(Duration::ZERO);
+        self.core.subscriptions_changed();
         Ok(())
     }
 
@@ -148,8 +147,7 @@ impl PushConsumer {
     pub fn unsubscribe(&self, topic: &str) -> Result<()> {
         self.core.check()?;
         self.core.unsubscribe(topic);
-        self.core.announce();
-        self.core.rebalance_soon(Duration::ZERO);
+        self.core.subscriptions_changed();
         Ok(())
     }
 
