@@ -1,7 +1,6 @@
 //! Messages as JavaScript gives and gets them.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use napi::bindgen_prelude::{BigInt, Buffer};
 use napi_derive::napi;
@@ -211,25 +210,10 @@ pub struct NativeReply {
 #[napi]
 #[must_use]
 pub fn reply_to(properties: HashMap<String, String>) -> NativeReply {
-    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let request = ReceivedMessage {
-        message: Message {
-            properties: properties.into_iter().collect(),
-            ..Message::default()
-        },
-        queue_id: 0,
-        queue_offset: 0,
-        physical_offset: 0,
-        sys_flag: 0,
-        born_timestamp_ms: 0,
-        born_host: unknown,
-        store_timestamp_ms: 0,
-        store_host: unknown,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body_crc: 0,
-        store_len: 0,
-    };
+    let request = ReceivedMessage::new(Message {
+        properties: properties.into_iter().collect(),
+        ..Message::default()
+    });
     match embed::reply_to(&request, Vec::new()) {
         Ok(reply) => NativeReply {
             topic: Some(reply.topic),

@@ -158,21 +158,10 @@ mod tests {
     use crate::protocol::message::user::Message;
 
     fn message(topic: &str, queue_id: i32, queue_offset: i64) -> ReceivedMessage {
-        let host = "127.0.0.1:1".parse().unwrap();
         ReceivedMessage {
-            message: Message::new(topic, "x"),
             queue_id,
             queue_offset,
-            physical_offset: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_timestamp_ms: 0,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body_crc: 0,
-            store_len: 0,
+            ..ReceivedMessage::new(Message::new(topic, "x"))
         }
     }
 

@@ -171,6 +171,27 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
+    /// A message of which nothing is known but what was sent: the rest is zero.
+    #[must_use]
+    pub fn new(message: Message) -> Self {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            message,
+            queue_id: 0,
+            queue_offset: 0,
+            physical_offset: 0,
+            sys_flag: 0,
+            born_timestamp_ms: 0,
+            born_host: unknown,
+            store_timestamp_ms: 0,
+            store_host: unknown,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body_crc: 0,
+            store_len: 0,
+        }
+    }
+
     /// The id that says where the message is stored.
     #[must_use]
     pub fn offset_msg_id(&self) -> IdText {
