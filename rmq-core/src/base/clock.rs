@@ -7,6 +7,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
+/// The two clocks at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Wall clock, ms since the Unix epoch.
+    pub wall_ms: i64,
+    /// Monotonic clock, ms since some fixed point of this process.
+    pub monotonic_ms: u64,
+}
+
 /// A source of wall-clock and monotonic time. Cheap and callable from any thread.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch; may jump.
@@ -16,6 +25,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds of `monotonic`.
     fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+    /// Both at this moment.
+    fn now(&self) -> Now {
+        Now {
+            wall_ms: self.wall_ms(),
+            monotonic_ms: self.monotonic_ms(),
+        }
     }
     /// Has `hook` called after each jump of a clock that knows when it jumps, so that who sleeps
     /// until a time looks again. The hook is forgotten when it returns false; it must not block.

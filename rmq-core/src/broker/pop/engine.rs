@@ -11,6 +11,7 @@ use super::log::{self, ReviveRecord};
 use super::points::{Input, Points};
 use super::polling::Polling;
 use super::positions::{Place, Positions};
+use crate::base::clock::Now;
 use crate::broker::filters::SelectorCache;
 use crate::broker::names;
 use crate::broker::reply::{Refusal, encode_answer};
@@ -24,13 +25,6 @@ use crate::store::{AppendBatch, Entry, Queue};
 
 /// Records of a revive queue read at a time.
 const READ_MAX: usize = 256;
-
-/// The times of one step.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Now {
-    pub(super) wall_ms: i64,
-    pub(super) monotonic_ms: u64,
-}
 
 /// An answer that depends on records that are to be appended.
 struct Reply {

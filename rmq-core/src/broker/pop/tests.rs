@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use crate::base::slots::Key;
 use crate::broker::control::Task;
 use crate::broker::fixture::{self, Dice, Stepped, host, record, small_store};
@@ -43,7 +43,7 @@ impl Stepped for Engine {
     fn start(shared: &Arc<Shared>) -> Self {
         shared.topics.create_for_group(TOPIC, 2, false, 0).unwrap();
         shared.groups.get_or_create(GROUP).unwrap();
-        Self::load(shared, now(shared))
+        Self::load(shared, shared.clock.now())
     }
 
     fn step(&mut self) -> Option<u64> {
@@ -58,7 +58,7 @@ impl Stepped for Engine {
 /// A step, and what the control thread does then.
 fn step(engine: &mut Engine, requests: Vec<Request>) -> u64 {
     let shared = Arc::clone(&engine.shared);
-    let sleep_ms = engine.step(requests, now(&shared));
+    let sleep_ms = engine.step(requests, shared.clock.now());
     let mut tasks = Vec::new();
     shared.control.drain_into(&mut tasks);
     for task in tasks {
@@ -71,13 +71,6 @@ fn step(engine: &mut Engine, requests: Vec<Request>) -> u64 {
             .unwrap();
     }
     sleep_ms
-}
-
-fn now(shared: &Shared) -> Now {
-    Now {
-        wall_ms: shared.clock.wall_ms(),
-        monotonic_ms: shared.clock.monotonic_ms(),
-    }
 }
 
 impl Fixture {

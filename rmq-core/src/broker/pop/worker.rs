@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Request;
-use super::engine::{Engine, Now};
+use super::engine::Engine;
+use crate::base::clock::Now;
 use crate::base::thread;
 use crate::broker::reply::{Refusal, encode_answer};
 use crate::broker::shared::Shared;
@@ -53,16 +54,9 @@ impl Worker {
         }
     }
 
-    fn now(&self) -> Now {
-        Now {
-            wall_ms: self.shared.clock.wall_ms(),
-            monotonic_ms: self.shared.clock.monotonic_ms(),
-        }
-    }
-
     /// Does what there is to do; returns how long there will be nothing more, ms.
     fn step(&mut self, mut requests: Vec<Request>) -> u64 {
-        let now = self.now();
+        let now = self.shared.clock.now();
         if self.shared.members.is_slave() {
             self.engine = None;
             self.refuse(&requests);

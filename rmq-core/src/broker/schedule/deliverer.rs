@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Schedule;
-use super::levels::{Ends, Levels, Now, RETRY_MS};
+use super::levels::{Ends, Levels, RETRY_MS};
 use super::message::DueMessage;
+use crate::base::clock::Now;
 use crate::base::thread;
 use crate::broker::names;
 use crate::broker::relay::{self, BATCH_MAX, Moved, Tidings};
@@ -59,13 +60,6 @@ impl Deliverer {
         }
     }
 
-    fn now(&self) -> Now {
-        Now {
-            wall_ms: self.shared.clock.wall_ms(),
-            monotonic_ms: self.shared.clock.monotonic_ms(),
-        }
-    }
-
     /// Does what is to be done for one level; returns how long there is nothing more to do.
     pub(super) fn step(&mut self) -> Option<u64> {
         if !self.shared.is_master() {
@@ -78,7 +72,7 @@ impl Deliverer {
             Levels::new(&schedule.delays_ms, &schedule.offsets.lock())
         });
         self.take_news(&mut levels);
-        let now = self.now();
+        let now = self.shared.clock.now();
         let ready = levels.ready(now);
         if let Some(index) = ready
             && let Err(what) = thread::catch(|| self.serve(&mut levels, index, now))

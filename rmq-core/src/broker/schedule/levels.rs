@@ -4,6 +4,7 @@
 //! the order of storing and are handed out in that order, so the first one that is not due yet
 //! says when to look again.
 
+use crate::base::clock::Now;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Messages may be due later than the level's delay from now by this much, because store times do
@@ -18,15 +19,6 @@ pub(crate) const RETRY_MS: u64 = 100;
 
 /// Deliveries that are not safe yet are remembered one by one up to this number a level.
 const MARKS_MAX: usize = 256;
-
-/// The two clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Wall clock, ms since the epoch: what due times are told in.
-    pub(crate) wall_ms: i64,
-    /// Monotonic clock, ms.
-    pub(crate) monotonic_ms: u64,
-}
 
 /// How far the queue of a level goes.
 #[derive(Clone, Copy, Debug, Default)]

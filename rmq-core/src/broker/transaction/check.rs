@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::book::{Ending, Step};
 use super::ended::Outcome;
-use super::engine::{Engine, Now, Output, Settings};
+use super::engine::{Engine, Output, Settings};
 use super::message::{self, Half, OverLists};
+use crate::base::clock::Now;
 use crate::broker::names;
 use crate::store::{AppendBatch, Appended, LogSlice};
 

@@ -12,6 +12,7 @@ use super::book::{Book, Ending, Progress, Rules};
 use super::check::Check;
 use super::ended::Outcome;
 use super::message::{self, Half, OverLists, unlimited};
+use crate::base::clock::Now;
 use crate::broker::names;
 use crate::broker::reply::Refusal;
 use crate::protocol::code::ResponseCode;
@@ -24,15 +25,6 @@ use crate::store::{AppendBatch, AppendError, Appended, LogSlice, Queue, Store};
 
 /// Pause before a list that could not be stored is tried again, ms.
 const RETRY_MS: u64 = 1_000;
-
-/// The two clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Wall clock, ms since the epoch.
-    pub(crate) wall_ms: i64,
-    /// Monotonic clock, ms.
-    pub(crate) monotonic_ms: u64,
-}
 
 /// What the configuration says about transactions.
 #[derive(Clone, Debug)]

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::book::{Facts, Progress};
 use super::ended::Outcome;
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use super::message::{self, Half};
+use crate::base::clock::Now;
 use crate::protocol::message::record::{CheckLevel, Checked, RecordRef};
 use crate::store::{Entry, Queue, Store};
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::{Progress, Rules};
-use super::engine::{Engine, Now, Output, Settings};
+use super::engine::{Engine, Output, Settings};
 use super::half_properties;
 use super::load::Stored;
 use super::message::prepared_offset;
-use crate::base::clock::{Clock, ManualClock};
+use crate::base::clock::{Clock, ManualClock, Now};
 use crate::broker::fixture::{host, small_store};
 use crate::broker::names;
 use crate::broker::reply::Refusal;
@@ -63,13 +63,6 @@ fn open_store(disk: &MemDisk, clock: &Arc<ManualClock>, flush: FlushMode) -> Arc
     Store::open(options, disk.shared(), Arc::clone(clock) as _).unwrap()
 }
 
-fn now(clock: &ManualClock) -> Now {
-    Now {
-        wall_ms: clock.wall_ms(),
-        monotonic_ms: clock.monotonic_ms(),
-    }
-}
-
 fn load(store: &Arc<Store>, persisted: Option<Progress>, settings: &Settings, now: Now) -> Engine {
     let stored = Stored {
         half: persisted.map(|progress| progress.half),
@@ -94,7 +87,7 @@ impl Fixture {
             broker_name: "broker-a".to_owned(),
             store_host: host(),
         };
-        let engine = load(&store, None, &settings, now(&clock));
+        let engine = load(&store, None, &settings, clock.now());
         Self {
             clock,
             disk,
@@ -110,7 +103,7 @@ impl Fixture {
     }
 
     fn now(&self) -> Now {
-        now(&self.clock)
+        self.clock.now()
     }
 
     fn advance(&self, ms: u64) {
@@ -186,7 +179,7 @@ impl Fixture {
 
     /// Ends transactions with one batch of requests.
     fn end_all(&mut self, requests: &[EndTransactionRequest]) -> Vec<Result<(), Refusal>> {
-        let outputs = self.engine.end(requests, &self.settings, now(&self.clock));
+        let outputs = self.engine.end(requests, &self.settings, self.now());
         let mut answers = self.take(outputs);
         answers.sort_by_key(|(index, _)| *index);
         assert_eq!(answers.len(), requests.len());
@@ -200,7 +193,7 @@ impl Fixture {
     /// Lets the engine do what is due.
     fn tick(&mut self) {
         for _ in 0..1_000 {
-            let outputs = self.engine.tick(&self.settings, now(&self.clock));
+            let outputs = self.engine.tick(&self.settings, self.now());
             self.take(outputs);
             if self.engine.sleep_ms(self.now()) > 0 {
                 return;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::End;
 use super::book::{Progress, Rules};
-use super::engine::{Engine, Now, Output, Settings};
+use super::engine::{Engine, Output, Settings};
 use super::load::Stored;
 use crate::base::thread;
 use crate::broker::control::Task;
@@ -67,13 +67,6 @@ impl Worker {
         }
     }
 
-    fn now(&self) -> Now {
-        Now {
-            wall_ms: self.shared.clock.wall_ms(),
-            monotonic_ms: self.shared.clock.monotonic_ms(),
-        }
-    }
-
     fn settings(&self) -> Settings {
         let config = self.shared.config();
         Settings {
@@ -103,7 +96,7 @@ impl Worker {
         for batch in self.requests(ends).chunks_mut(BATCH_MAX) {
             self.end(batch, &settings);
         }
-        let now = self.now();
+        let now = self.shared.clock.now();
         let inbox = &self.shared.transactions.inbox;
         inbox.await_store(true);
         let Some(engine) = &mut self.engine else {
@@ -127,7 +120,7 @@ impl Worker {
         };
         let store = Arc::clone(&shared.store);
         let interval_ms = settings.check_interval_ms;
-        Engine::load(store, stored, interval_ms, self.now())
+        Engine::load(store, stored, interval_ms, self.shared.clock.now())
     }
 
     /// The requests to be served; those that waited too long are refused.
@@ -176,7 +169,7 @@ impl Worker {
                 Err(error) => self.answer(conn, &command, Err(error.into())),
             }
         }
-        let now = self.now();
+        let now = self.shared.clock.now();
         let Some(engine) = &mut self.engine else {
             return;
         };
