@@ -4,6 +4,8 @@
 
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/popper.rs"]
+mod popper;
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -498,18 +500,9 @@ fn a_group_that_pops_goes_on_from_the_new_offset() {
     // The offsets of the messages that the group pops.
     let pop = || -> Vec<i64> {
         let header = PopMessageRequest {
-            consumer_group: GROUP.into(),
-            topic: TOPIC.into(),
             queue_id: 0,
             max_msg_nums: 2,
-            invisible_time_ms: 60_000,
-            poll_time_ms: 0,
-            born_time_ms: 0,
-            init_mode: 0,
-            exp_type: None,
-            exp: None,
-            order: false,
-            attempt_id: None,
+            ..popper::pop_of(TOPIC, GROUP, 60_000)
         };
         let reply = fixture.call(Command::request(RequestCode::POP_MESSAGE, &header));
         let records = Records::new(&reply.body, CheckLevel::BodyCrc);

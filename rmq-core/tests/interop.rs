@@ -33,6 +33,8 @@ mod ordered;
 mod peer;
 #[path = "interop/pop.rs"]
 mod pop;
+#[path = "support/popper.rs"]
+mod popper;
 #[path = "interop/python.rs"]
 mod python;
 #[path = "interop/replication.rs"]

@@ -9,6 +9,8 @@
 
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/popper.rs"]
+mod popper;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/server.rs"]
@@ -18,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer::Dice;
+use popper::Popped;
 use process::eventually;
 use rmq_core::protocol::body::assignment::{Assignments, QueryAssignment};
 use rmq_core::protocol::body::group::SubscriptionGroupConfig;
@@ -25,13 +28,11 @@ use rmq_core::protocol::body::heartbeat::{ConsumerData, HeartbeatData};
 use rmq_core::protocol::body::request_mode::{GroupRequestMode, MessageRequestMode};
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
-use rmq_core::protocol::message::properties::names as property;
-use rmq_core::protocol::message::record::{CheckLevel, Records};
-use rmq_core::protocol::request::pop::extra::{ExtraInfo, RetryKind};
+use rmq_core::protocol::request::pop::extra::RetryKind;
 use rmq_core::protocol::request::pop::{
-    AckMessageRequest, ChangeInvisibleTimeRequest, ChangeInvisibleTimeResponse,
-    NotificationRequest, NotificationResponse, PeekMessageRequest, PollingInfoRequest,
-    PollingInfoResponse, PopMessageRequest, PopMessageResponse,
+    ChangeInvisibleTimeRequest, ChangeInvisibleTimeResponse, NotificationRequest,
+    NotificationResponse, PeekMessageRequest, PollingInfoRequest, PollingInfoResponse,
+    PopMessageRequest, PopMessageResponse,
 };
 use rmq_core::protocol::request::topic::DeleteTopicRequest;
 use server::{End, Pair, Server, now_ms};
@@ -39,18 +40,6 @@ use server::{End, Pair, Server, now_ms};
 const TOPIC: &str = "bank";
 const GROUP: &str = "tellers";
 const QUEUES: i32 = 2;
-
-/// A message as a consumer has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Popped {
-    body: String,
-    /// The topic that it lies in.
-    topic: String,
-    info: ExtraInfo,
-    reconsume_times: i32,
-    /// When, ms.
-    at: i64,
-}
 
 /// A broker with the topic.
 fn start(keys: &str) -> Server {
@@ -87,13 +76,7 @@ impl Server {
     }
 
     fn try_ack(&self, message: &Popped) -> rmq_core::base::Result<ResponseCode> {
-        let header = AckMessageRequest {
-            consumer_group: GROUP.to_owned(),
-            topic: message.topic.clone(),
-            queue_id: message.info.queue_id,
-            extra_info: message.info.to_text(),
-            offset: message.info.queue_offset.unwrap(),
-        };
+        let header = popper::ack_of(TOPIC, GROUP, message);
         let request = Command::request(RequestCode::ACK_MESSAGE, &header);
         let reply = self.client.call(&self.address, request, peer::ANSWER)?;
         Ok(reply.response_code())
@@ -106,7 +89,7 @@ impl Server {
     fn change(&self, message: &Popped, invisible_ms: i64) -> Popped {
         let header = ChangeInvisibleTimeRequest {
             consumer_group: GROUP.to_owned(),
-            topic: message.topic.clone(),
+            topic: message.info.retry.topic(TOPIC, GROUP),
             queue_id: message.info.queue_id,
             extra_info: message.info.to_text(),
             offset: message.info.queue_offset.unwrap(),
@@ -118,7 +101,7 @@ impl Server {
         assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
         let changed: ChangeInvisibleTimeResponse = reply.header().unwrap();
         let mut message = message.clone();
-        message.at = now_ms();
+        message.at_ms = now_ms();
         message.info.start_offset = header.offset;
         message.info.pop_time_ms = changed.pop_time_ms;
         message.info.invisible_time_ms = changed.invisible_time_ms;
@@ -139,63 +122,17 @@ impl Server {
 }
 
 fn pop_of(invisible_ms: i64) -> PopMessageRequest {
-    PopMessageRequest {
-        consumer_group: GROUP.to_owned(),
-        topic: TOPIC.to_owned(),
-        queue_id: -1,
-        max_msg_nums: 32,
-        invisible_time_ms: invisible_ms,
-        poll_time_ms: 0,
-        born_time_ms: 0,
-        init_mode: 0,
-        exp_type: None,
-        exp: None,
-        order: false,
-        attempt_id: None,
-    }
+    popper::pop_of(TOPIC, GROUP, invisible_ms)
 }
 
-/// The messages of an answer, with what is handed back for each as the Java client makes it.
+/// The messages of an answer.
 fn messages(reply: &Command) -> Vec<Popped> {
-    let header: PopMessageResponse = reply.header().unwrap();
-    if reply.response_code() != ResponseCode::SUCCESS {
-        assert_eq!(reply.response_code(), ResponseCode::POLLING_TIMEOUT);
-        return Vec::new();
-    }
-    let starts = header.start_offset_info.unwrap();
-    let start_of = |retry: RetryKind, queue_id: i32| -> i64 {
-        let prefix = format!("{} {queue_id} ", retry.flag());
-        let line = starts.split(';').find_map(|one| one.strip_prefix(&prefix));
-        line.unwrap().parse().unwrap()
-    };
-    let records = Records::new(&reply.body, CheckLevel::BodyCrc);
-    let popped = records.map(|record| {
-        let record = record.unwrap();
-        let text = record.property(property::POP_CK);
-        let text = text.map(|text| String::from_utf8(text.to_vec()).unwrap());
-        let info = match text {
-            Some(text) => ExtraInfo::parse(&text).unwrap(),
-            None => ExtraInfo {
-                start_offset: start_of(RetryKind::Normal, record.queue_id()),
-                pop_time_ms: header.pop_time_ms,
-                invisible_time_ms: header.invisible_time_ms,
-                revive_queue_id: header.revive_queue_id,
-                retry: RetryKind::Normal,
-                broker_name: "broker-a".to_owned(),
-                queue_id: record.queue_id(),
-                queue_offset: Some(record.queue_offset()),
-            },
-        };
-        assert_eq!(record.topic(), TOPIC);
-        Popped {
-            body: String::from_utf8(record.body().to_vec()).unwrap(),
-            topic: info.retry.topic(TOPIC, GROUP),
-            info,
-            reconsume_times: record.reconsume_times(),
-            at: now_ms(),
-        }
-    });
-    popped.collect()
+    let code = reply.response_code();
+    let expected = [ResponseCode::SUCCESS, ResponseCode::POLLING_TIMEOUT];
+    assert!(expected.contains(&code), "{code}");
+    let messages = popper::messages(reply);
+    assert!(messages.iter().all(|one| one.topic == TOPIC));
+    messages
 }
 
 fn bodies(messages: &[Popped]) -> BTreeSet<String> {
@@ -226,7 +163,7 @@ fn what_is_not_acknowledged_comes_again_with_its_count() {
     let again = server.pop_until(2, 700);
     assert_eq!(bodies(&again), bodies(&first[3..]));
     let popped = &first[3];
-    assert!(now_ms() - popped.at >= 690);
+    assert!(now_ms() - popped.at_ms >= 690);
     for message in &again {
         assert_eq!(
             (message.reconsume_times, message.info.retry),
@@ -265,7 +202,7 @@ fn a_kill_loses_no_acknowledgement_and_no_message() {
         server.ack(&first[4]);
         let again = server.pop_until(5, 60_000);
         assert_eq!(bodies(&again), bodies(&first[5..]), "{how:?}");
-        assert!(now_ms() - first[9].at >= 2_490);
+        assert!(now_ms() - first[9].at_ms >= 2_490);
         for message in &again {
             server.ack(message);
         }
@@ -287,7 +224,7 @@ fn a_changed_time_counts_from_the_change() {
     server.restart(End::Killed);
     let again = server.pop_until(1, 60_000);
     assert_eq!(again[0].body, longer.body);
-    assert!(now_ms() - longer.at >= 1_990);
+    assert!(now_ms() - longer.at_ms >= 1_990);
     // The handle that the change replaced acknowledges nothing.
     let changed = server.change(&again[0], 300);
     server.ack(&again[0]);
@@ -474,7 +411,7 @@ fn ordered_messages_wait_for_those_before_them() {
     assert_eq!(header.order_count_info.unwrap(), "0 qo0%1 1;0 0 0");
     let again = messages(&reply);
     assert_eq!(again[0].body, "b");
-    assert!(now_ms() - popped[1].at >= 990);
+    assert!(now_ms() - popped[1].at_ms >= 990);
     for message in &again {
         server.ack(message);
     }
@@ -599,8 +536,8 @@ fn pops_in_flight_outlive_their_master() {
     let mut again = server.pop_until(5, 60_000);
     assert_eq!(bodies(&again[..4]), bodies(&first[6..]));
     assert_eq!(again.remove(4).body, longer.body);
-    assert!(again.iter().all(|one| one.at - first[9].at >= 11_990));
-    assert!(now_ms() - longer.at >= 14_990);
+    assert!(again.iter().all(|one| one.at_ms - first[9].at_ms >= 11_990));
+    assert!(now_ms() - longer.at_ms >= 14_990);
     assert!(again.iter().all(|one| one.reconsume_times == 1));
     assert!(server.pop(60_000).is_empty());
 }
@@ -631,9 +568,9 @@ fn random_consumers_and_kills_lose_nothing_and_repeat_nothing_acknowledged() {
                 let body = &message.body;
                 assert!(!acknowledged.contains(body), "{body} was acknowledged");
                 if let Some(earliest) = visible.get(body) {
-                    assert!(message.at >= *earliest, "{body} came too early");
+                    assert!(message.at_ms >= *earliest, "{body} came too early");
                 }
-                visible.insert(body.clone(), message.at + invisible);
+                visible.insert(body.clone(), message.at_ms + invisible);
                 match dice.below(10) {
                     0..6 => {
                         server.ack(&message);
@@ -659,7 +596,7 @@ fn random_consumers_and_kills_lose_nothing_and_repeat_nothing_acknowledged() {
             assert!(
                 visible
                     .get(body)
-                    .is_none_or(|earliest| message.at >= *earliest)
+                    .is_none_or(|earliest| message.at_ms >= *earliest)
             );
             server.ack(&message);
             acknowledged.insert(message.body);

@@ -8,79 +8,23 @@ use rmq_core::client::raw;
 use rmq_core::net::Client;
 use rmq_core::protocol::code::{RequestCode, ResponseCode};
 use rmq_core::protocol::command::Command;
-use rmq_core::protocol::message::properties::names as property;
-use rmq_core::protocol::message::record::{CheckLevel, Records};
-use rmq_core::protocol::request::pop::extra::{ExtraInfo, RetryKind};
-use rmq_core::protocol::request::pop::{AckMessageRequest, PopMessageRequest, PopMessageResponse};
 
 use crate::apache::{Broker, Deadline, Maker, Namesrv, Workspace, exclusive, prepare};
 use crate::peer;
+use crate::popper::{self, Popped};
 
 const TOPIC: &str = "popped";
 const GROUP: &str = "poppers";
 const INVISIBLE_MS: i64 = 8_000;
 
-/// A message as a consumer has it.
-struct Popped {
-    body: String,
-    info: ExtraInfo,
-}
-
 fn pop(client: &Client, broker: &str) -> Vec<Popped> {
-    let header = PopMessageRequest {
-        consumer_group: GROUP.to_owned(),
-        topic: TOPIC.to_owned(),
-        queue_id: -1,
-        max_msg_nums: 32,
-        invisible_time_ms: INVISIBLE_MS,
-        poll_time_ms: 0,
-        born_time_ms: 0,
-        init_mode: 0,
-        exp_type: None,
-        exp: None,
-        order: false,
-        attempt_id: None,
-    };
+    let header = popper::pop_of(TOPIC, GROUP, INVISIBLE_MS);
     let request = Command::request(RequestCode::POP_MESSAGE, &header);
-    let reply = client.call(broker, request, peer::ANSWER).unwrap();
-    if reply.response_code() != ResponseCode::SUCCESS {
-        return Vec::new();
-    }
-    let header: PopMessageResponse = reply.header().unwrap();
-    // All messages are of one queue of the topic.
-    let start = header.start_offset_info.unwrap();
-    let start = start.split(' ').nth(2).unwrap().parse();
-    let records = Records::new(&reply.body, CheckLevel::BodyCrc);
-    let popped = records.map(|record| {
-        let record = record.unwrap();
-        let text = record.property(property::POP_CK);
-        let info = match text.map(|text| std::str::from_utf8(text).unwrap()) {
-            Some(text) => ExtraInfo::parse(text).unwrap(),
-            None => ExtraInfo {
-                start_offset: start.clone().unwrap(),
-                pop_time_ms: header.pop_time_ms,
-                invisible_time_ms: header.invisible_time_ms,
-                revive_queue_id: header.revive_queue_id,
-                retry: RetryKind::Normal,
-                broker_name: "broker-a".to_owned(),
-                queue_id: record.queue_id(),
-                queue_offset: Some(record.queue_offset()),
-            },
-        };
-        let body = String::from_utf8(record.body().to_vec()).unwrap();
-        Popped { body, info }
-    });
-    popped.collect()
+    popper::messages(&client.call(broker, request, peer::ANSWER).unwrap())
 }
 
 fn ack(client: &Client, broker: &str, message: &Popped) {
-    let header = AckMessageRequest {
-        consumer_group: GROUP.to_owned(),
-        topic: message.info.retry.topic(TOPIC, GROUP),
-        queue_id: message.info.queue_id,
-        extra_info: message.info.to_text(),
-        offset: message.info.queue_offset.unwrap(),
-    };
+    let header = popper::ack_of(TOPIC, GROUP, message);
     let request = Command::request(RequestCode::ACK_MESSAGE, &header);
     let reply = client.call(broker, request, peer::ANSWER).unwrap();
     assert_eq!(reply.response_code(), ResponseCode::SUCCESS);
