@@ -14,12 +14,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml" | head -1)
 abi=$(sed -n 's/^const ABI_VERSION: u32 = \([0-9]*\);/\1/p' "$here/src/version.rs")
 
-install -d "$prefix/lib/pkgconfig" "$prefix/lib/cmake/rmq" "$prefix/include"
+install -d "$prefix/lib/pkgconfig" "$prefix/lib/cmake/rmq" "$prefix/include/rmq"
 install -m 755 "$from/librmq.so" "$prefix/lib/librmq.so.$version"
 ln -sf "librmq.so.$version" "$prefix/lib/librmq.so.$abi"
 ln -sf "librmq.so.$abi" "$prefix/lib/librmq.so"
 install -m 644 "$from/librmq.a" "$prefix/lib/librmq.a"
 install -m 644 "$here/../include/rmq.h" "$here/../include/rmq.hpp" "$prefix/include/"
+install -m 644 "$here/../include/rmq/"*.hpp "$prefix/include/rmq/"
 for file in rmq.pc rmqConfig.cmake rmqConfigVersion.cmake; do
     case $file in
         *.pc) to=$prefix/lib/pkgconfig ;;

@@ -103,6 +103,20 @@ fn examples_build_by_pkg_config_and_run() {
     assert_eq!(version, [env!("CARGO_PKG_VERSION")]);
 }
 
+/// A program may include only what it uses.
+#[test]
+fn each_header_for_cpp_stands_alone() {
+    let installed = Installed::new();
+    let headers = installed.prefix().join("include/rmq");
+    let mut compile = Command::new("g++");
+    compile.args(["-std=c++17", "-Wall", "-Wextra", "-Werror"]);
+    compile.args(["-fsyntax-only", "-x", "c++"]);
+    let found = std::fs::read_dir(&headers).unwrap();
+    let paths: Vec<_> = found.map(|file| file.unwrap().path()).collect();
+    assert_eq!(paths.len(), 6, "{paths:?}");
+    support::run(compile.args(paths));
+}
+
 #[test]
 fn a_program_links_the_static_library() {
     if !has("pkg-config") {
