@@ -61,10 +61,13 @@ def script(tmp_path: Path) -> Script:
     # Some end without cleaning up.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
 
-    def run(source: str, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(
+        source: str, *arguments: str, check: bool = True, timeout: float = 60, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-X", "faulthandler", "-c", source, *arguments]
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=False, env=environment
+            command, capture_output=True, text=True, timeout=timeout, check=False,
+            env={**environment, **variables},
         )
         if check:
             assert ended.returncode == 0, ended.stderr
