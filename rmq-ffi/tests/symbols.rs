@@ -48,10 +48,12 @@ fn exports_are_the_functions_of_the_header() {
 }
 
 #[test]
-fn soname_is_set() {
+fn soname_is_set_and_it_stays_loaded() {
     let library = support::library_dir().join("librmq.so");
     let dynamic = support::run(Command::new("readelf").arg("-d").arg(&library));
     assert!(dynamic.contains("[librmq.so.0]"), "{dynamic}");
+    // Thread-locals of threads that still run keep it as well, but not for ever.
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
 }
 
 #[test]
