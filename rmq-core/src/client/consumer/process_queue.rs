@@ -24,6 +24,8 @@ struct Out {
     begun: Option<Duration>,
     /// Of its handle, if somebody has one.
     answer: Option<Answer>,
+    /// The broker is being asked to deliver it again, so that what is said of it comes too late.
+    returning: bool,
 }
 
 /// A message that somebody works on for too long.
@@ -97,6 +99,7 @@ impl ProcessQueue {
                 physical_offset: message.physical_offset,
                 begun: None,
                 answer: None,
+                returning: false,
             };
             self.out.insert(offset, out);
             taken.push(message);
@@ -110,9 +113,16 @@ impl ProcessQueue {
         out.map(|out| out.begun = Some(now)).is_some()
     }
 
-    /// Whether a message is out.
+    /// Whether a message is out, and whoever has it may say what becomes of it.
     pub(crate) fn is_out(&self, offset: i64) -> bool {
-        self.out.contains_key(&offset)
+        self.out.get(&offset).is_some_and(|out| !out.returning)
+    }
+
+    /// A stuck message could not be sent back.
+    pub(crate) fn stays(&mut self, offset: i64) {
+        if let Some(out) = self.out.get_mut(&offset) {
+            out.returning = false;
+        }
     }
 
     /// A message that is out has a handle.
@@ -122,8 +132,8 @@ impl ProcessQueue {
         }
     }
 
-    /// The first messages that somebody works on since `before` or longer. Their handles can no
-    /// longer be answered; those that were answered are not stuck.
+    /// The first messages that somebody works on since `before` or longer, which are to be sent
+    /// back. Their handles can no longer be answered; those that were answered are not stuck.
     pub(crate) fn stuck(&mut self, before: Duration, most: usize) -> Vec<Stuck> {
         let is_stuck = |out: &Out| out.begun.is_some_and(|begun| begun <= before);
         let stuck = self.out.iter_mut().filter(|(_, out)| is_stuck(out));
@@ -135,6 +145,7 @@ impl ProcessQueue {
             };
             // Found again, it is nobody's.
             out.answer = None;
+            out.returning = true;
             Some(Stuck {
                 queue_offset: *queue_offset,
                 physical_offset: out.physical_offset,
@@ -315,6 +326,9 @@ mod tests {
         assert_eq!(queue.stuck(at(99), 1), [stuck(1)]);
         assert_eq!(queue.stuck(at(10), 9), [stuck(1)]);
         assert_eq!(queue.stuck(at(9), 9), []);
+        // What is being sent back is nobody's any more, unless that fails.
+        assert!(!queue.is_out(1) && !queue.is_out(2) && queue.is_out(3));
+        queue.stays(2);
         queue.done([1]);
         assert!(!queue.is_out(1) && queue.is_out(2));
         assert!(!queue.begin(1, at(12)));

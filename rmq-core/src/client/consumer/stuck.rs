@@ -45,7 +45,10 @@ impl Core {
                         tracing::warn!(queue = ?queue.queue, offset, "not consumed in time");
                         queue.state.lock().done([offset]);
                     }
-                    Err(error) => tracing::debug!(%error, "a message could not be sent back"),
+                    Err(error) => {
+                        tracing::debug!(%error, "a message could not be sent back");
+                        queue.state.lock().stays(offset);
+                    }
                 }
             }
         }
