@@ -156,7 +156,7 @@ export declare class NativePushConsumer {
   wake(): void
   /**
    * Answers for a message: without a level it is done with, else it comes again. False if it was
-   * answered for before.
+   * answered for before, or it is too late.
    */
   answer(token: number, later?: number | undefined | null): boolean
   /** The queues that it has now. */

@@ -164,7 +164,7 @@ impl NativePushConsumer {
     }
 
     /// Answers for a message: without a level it is done with, else it comes again. False if it was
-    /// answered for before.
+    /// answered for before, or it is too late.
     #[napi]
     pub fn answer(&self, token: u32, later: Option<i32>) -> bool {
         let Some(delivery) = self.held.take(token) else {

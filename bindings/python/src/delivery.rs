@@ -52,14 +52,15 @@ impl Delivery {
         Some(queue.into())
     }
 
-    /// The message is done with. False if it was answered for before. Does not wait.
+    /// The message is done with. False if it was answered for before, or it is too late. Does not
+    /// wait.
     fn ack(&self) -> bool {
         self.inner.ack()
     }
 
     /// The message is to come again: the later the more often it came before, or after the time
     /// of a delay level of the broker; below 0 it becomes a dead letter. In order the queue rests
-    /// a moment and begins with it again. False if it was answered for before. Does not wait.
+    /// a moment and begins with it again. False as for `ack`. Does not wait.
     #[pyo3(signature = (delay_level=0))]
     fn later(&self, delay_level: i32) -> bool {
         self.inner.later(delay_level)

@@ -484,9 +484,9 @@ class Delivery(ReceivedMessage):
     def queue(self) -> MessageQueue | None:
         """The queue that it came from; None if an operator sent it."""
     def ack(self) -> bool:
-        """The message is done with. False if it was answered for before."""
+        """The message is done with. False if it was answered for before, or it is too late."""
     def later(self, delay_level: int = 0) -> bool:
-        """The message is to come again. False if it was answered for before.
+        """The message is to come again. False as for `ack`.
 
         Without a level the later, the more often it came before; below 0 it becomes a dead letter.
         In order the queue rests a moment and begins with it again.
