@@ -18,6 +18,8 @@ import rmq
 START = """
 import os, signal, sys, threading, time
 import rmq
+# As at a terminal: what runs in the background of a shell is deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 cluster = rmq.testing.Cluster()
 producer = rmq.Producer("g", cluster.namesrv, send_timeout=60)
 producer.send(rmq.Message("T", b"first"))
