@@ -4,8 +4,9 @@
 //! the order of storing and are handed out in that order, so the first one that is not due yet
 //! says when to look again.
 
-use crate::base::clock::Now;
 use std::collections::{BTreeMap, VecDeque};
+
+use crate::base::clock::Now;
 
 /// Messages may be due later than the level's delay from now by this much, because store times do
 /// not follow a clock that goes back a little, ms.
