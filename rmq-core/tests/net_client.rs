@@ -8,6 +8,7 @@ mod support;
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -322,6 +323,43 @@ fn a_callback_cannot_wait_for_its_own_client_nor_harm_it() {
 }
 
 #[test]
+fn a_turn_is_over_after_the_calls_of_a_lost_connection_were_told() {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    // No other time comes at which the client's thread would wake up by itself.
+    let limits = Limits {
+        connect_timeout: LONG * 10,
+        idle_timeout: LONG * 10,
+        ..Limits::default()
+    };
+    let client = client(ClientConfig {
+        limits,
+        ..ClientConfig::default()
+    });
+    let failed = Arc::new(AtomicBool::new(false));
+    let (sender, turned) = mpsc::channel();
+    let seen = Arc::clone(&failed);
+    client.on_turn(move || {
+        if seen.load(Ordering::SeqCst) {
+            let _ = sender.send(());
+        }
+    });
+    let fail = Arc::clone(&failed);
+    client.call_async(
+        &addr,
+        command(CODE_SILENCE, b""),
+        LONG * 10,
+        move |outcome| {
+            fail.store(outcome.is_err(), Ordering::SeqCst);
+        },
+    );
+    let (mut server_side, _) = listener.accept().unwrap();
+    receive(&mut server_side).unwrap();
+    drop(server_side);
+    turned.recv_timeout(LONG).unwrap();
+}
+
+#[test]
 fn answers_that_nobody_waits_for_are_ignored() {
     let listener = TcpListener::bind(any_port()).unwrap();
     let addr = listener.local_addr().unwrap().to_string();
@@ -411,9 +449,7 @@ fn close_writes_one_way_requests_that_wait_for_their_connection() {
             .unwrap();
     }
     client.close(LONG).unwrap();
-    eventually("arrived", || {
-        seen.frames.load(std::sync::atomic::Ordering::SeqCst) == 50
-    });
+    eventually("arrived", || seen.frames.load(Ordering::SeqCst) == 50);
 }
 
 #[test]

@@ -87,8 +87,8 @@ impl Shared {
         Ok(())
     }
 
-    /// All that ended in this turn of the client's thread has been told.
-    fn turned(&self) {
+    /// All calls that ended in this turn of the client's thread were told.
+    fn told(&self) {
         if let Some(callback) = &*self.on_turn.read() {
             guard(|| callback());
         }
@@ -382,8 +382,11 @@ impl Handler for Driver {
             let error = timed_out(call.code, endpoint(name), call.timeout);
             call.finish(Err(error));
         }
-        self.shared.turned();
         self.calls.next_deadline()
+    }
+
+    fn turned(&mut self) {
+        self.shared.told();
     }
 
     fn drained(&mut self, _io: &mut Io<'_>) -> bool {
@@ -415,7 +418,7 @@ impl Drop for Driver {
         for call in calls {
             call.finish(Err(closed(CALL)));
         }
-        self.shared.turned();
+        self.shared.told();
     }
 }
 

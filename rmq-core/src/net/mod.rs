@@ -157,9 +157,13 @@ pub trait Handler: Send {
     /// `ReactorHandle::wake` was called, once or more, since the last time.
     fn woken(&mut self, io: &mut Io<'_>);
 
-    /// Called at the end of every turn, and at the time it asked for. `now` is the clock's
+    /// Called towards the end of every turn, and at the time it asked for. `now` is the clock's
     /// monotonic time; the answer is the monotonic time (not a delay) of the next call wanted.
     fn tick(&mut self, io: &mut Io<'_>, now: Duration) -> Option<Duration>;
+
+    /// The turn is over: what it brought was written, and `closed` was called for the connections
+    /// that ended in it.
+    fn turned(&mut self) {}
 
     /// Asked during an ordered shutdown, when no more frames are read: whether everything that
     /// will be answered has been answered. The connections close when it says so.

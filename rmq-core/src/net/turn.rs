@@ -138,6 +138,7 @@ impl Turn {
             self.guard("tick", |handler, io| tick_at = handler.tick(io, now));
             self.tick_at = tick_at;
             self.settle();
+            self.guard("turned", |handler, _| handler.turned());
             if self
                 .shutdown_at
                 .is_some_and(|deadline| self.shut_down(deadline))
