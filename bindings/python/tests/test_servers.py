@@ -47,7 +47,12 @@ def test_a_store_outlives_its_broker(tmp_path: Path, end: str) -> None:
                 sent = producer.send(rmq.Message("T", f"{turn}"))
             ids.append(sent.msg_id)
             with rmq.Admin(nameserver.address) as admin:
-                found = [admin.messages_by_id("T", id) for id in ids]
+                # The index follows the log, and is not waited for by who sends.
+                until = time.monotonic() + 20
+                while time.monotonic() < until:
+                    found = [admin.messages_by_id("T", id) for id in ids]
+                    if all(found):
+                        break
                 assert all(found)
                 assert admin.brokers() == [rmq.BrokerInfo("c", "b", 0, broker.address)]
             getattr(broker, end)()
